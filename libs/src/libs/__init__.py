@@ -1,0 +1,1 @@
+"""What every stage shares: contracts, object layout, object storage, manifests, reports, the command line."""

@@ -1,0 +1,43 @@
+"""The object layout: the one module that knows where things stand in a store.
+
+| layer | key |
+|---|---|
+| landing | `landing/ecommerce/2025-11-15/orders_2025-11-15.csv` |
+| raw | `raw/ecommerce/2025-11-15/orders_2025-11-15.csv` |
+| validated_raw | `validated_raw/orders/2025/11/15/orders.csv` |
+| quarantine_raw | `quarantine_raw/orders/2025/11/15/orders_bad.csv` |
+| manifest | `manifests/orders/2025/11/15/manifest.json` |
+| faults (the generator's truth file) | `landing/ecommerce/2025-11-15/orders_2025-11-15.faults.jsonl` |
+"""
+
+from datetime import date
+
+
+def landing(entity: str, day: date) -> str:
+    """Key of what arrived."""
+    return f"landing/ecommerce/{day:%Y-%m-%d}/{entity}_{day:%Y-%m-%d}.csv"
+
+
+def faults(entity: str, day: date) -> str:
+    """Key of the truth file beside a generated landing file: which faults were put into which rows."""
+    return f"landing/ecommerce/{day:%Y-%m-%d}/{entity}_{day:%Y-%m-%d}.faults.jsonl"
+
+
+def raw(entity: str, day: date) -> str:
+    """Key of the byte-exact copy."""
+    return f"raw/ecommerce/{day:%Y-%m-%d}/{entity}_{day:%Y-%m-%d}.csv"
+
+
+def validated_raw(entity: str, day: date) -> str:
+    """Key of the rows that keep their contract, as canonical CSV."""
+    return f"validated_raw/{entity}/{day:%Y/%m/%d}/{entity}.csv"
+
+
+def quarantine_raw(entity: str, day: date) -> str:
+    """Key of the records that do not, each with its errors."""
+    return f"quarantine_raw/{entity}/{day:%Y/%m/%d}/{entity}_bad.csv"
+
+
+def manifest(entity: str, day: date) -> str:
+    """Key of the commit point."""
+    return f"manifests/{entity}/{day:%Y/%m/%d}/manifest.json"

@@ -1,0 +1,1 @@
+"""What makes a stage a stage: its command line, its report."""

@@ -1,0 +1,133 @@
+"""The command line that stages share: arguments, partitions, progress, exit codes.
+
+Exit codes: 0 done, 1 the data or the run failed, 2 the call was wrong, 130 interrupted. Errors are one line on stderr;
+a traceback shows only for a defect of the stage itself.
+"""
+
+import argparse
+import re
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import date, timedelta
+from typing import NoReturn
+
+from libs.entities import ENTITIES, contract_of
+from libs.errors import CallError, StageError
+from libs.stage.report import Outcome, Report
+
+Partition = tuple[str, date]
+
+
+class ArgumentParser(argparse.ArgumentParser):
+    """argparse, with errors of one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what was wrong with the call and exit with 2."""
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def day(text: str) -> date:
+    """Read a calendar day, YYYY-MM-DD only."""
+    try:
+        if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+            return date.fromisoformat(text)
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"{text!r} is no day of the calendar: write it as 2025-11-15")
+
+
+def entity(text: str) -> str:
+    """Read the name of an entity."""
+    try:
+        return contract_of(text).entity
+    except CallError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def add_partition_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add --entity (repeatable), --date and --to."""
+    parser.add_argument(
+        "--entity",
+        dest="entities",
+        action="append",
+        type=entity,
+        metavar="NAME",
+        help=f"an entity, may be repeated (default: all): {', '.join(ENTITIES)}",
+    )
+    parser.add_argument("--date", required=True, type=day, metavar="DAY", help="the day, as 2025-11-15 (UTC)")
+    parser.add_argument("--to", type=day, metavar="DAY", help="the last day of a range that begins with --date")
+
+
+def add_report_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add --json."""
+    parser.add_argument("--json", action="store_true", help="print the report as JSON on standard output")
+
+
+def partitions(args: argparse.Namespace) -> list[Partition]:
+    """Return the (entity, day) pairs that the arguments name, day by day, entities in the registry's order.
+
+    Raises CallError where --to is before --date.
+    """
+    last = args.to or args.date
+    if last < args.date:
+        raise CallError(f"--to {last} is before --date {args.date}")
+    chosen = [name for name in ENTITIES if args.entities is None or name in args.entities]
+    days = (args.date + timedelta(n) for n in range((last - args.date).days + 1))
+    return [(name, one_day) for one_day in days for name in chosen]
+
+
+def each(parts: Iterable[Partition], work: Callable[[str, date], Outcome]) -> Iterator[Outcome]:
+    """Do the work for every partition; one that fails does not stop the others."""
+    for name, one_day in parts:
+        yield attempt(name, one_day, lambda name=name, one_day=one_day: work(name, one_day))  # type: ignore[misc]
+
+
+def attempt(name: str, one_day: date | None, work: Callable[[], Outcome]) -> Outcome:
+    """Do one unit of work; turn a StageError into a failed outcome."""
+    try:
+        return work()
+    except StageError as error:
+        return Outcome(name, one_day, "failed", error=str(error))
+
+
+def run(report: Report, outcomes: Iterable[Outcome], *, total: int, as_json: bool) -> int:
+    """Take outcomes as they come, show progress and failures on stderr, print the report; return the exit code."""
+    from libs.stage import terminal  # imports rich, 0.1 s
+
+    with terminal.progress(f"{report.stage} {report.command}", total) as advance:
+        for outcome in outcomes:
+            report.outcomes.append(outcome)
+            advance(outcome)
+    print(report.to_json() if as_json else terminal.summary(report))
+    return report.exit_code
+
+
+def main(parser: argparse.ArgumentParser, argv: Sequence[str] | None = None) -> NoReturn:
+    """Parse the arguments, call what `set_defaults(handle=…)` names, and exit with its code."""
+    args = parser.parse_args(argv)
+    prog = f"{parser.prog} {getattr(args, 'command', '')}".strip()
+    try:
+        code = args.handle(args)
+        sys.stdout.flush()
+    except CallError as error:
+        _say(prog, str(error))
+        code = 2
+    except StageError as error:
+        _say(prog, str(error))
+        code = 1
+    except KeyboardInterrupt:
+        _say(prog, "interrupted; what was committed stays, run again for the rest")
+        code = 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        code = 1
+    except Exception as error:  # a defect: its traceback is what helps
+        traceback.print_exc()
+        _say(prog, f"this is a defect of the stage, not of your data: {type(error).__name__}: {error}")
+        code = 1
+    sys.exit(code)
+
+
+def _say(prog: str, message: str) -> None:
+    print(f"{prog}: {message}", file=sys.stderr)

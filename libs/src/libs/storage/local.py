@@ -1,0 +1,160 @@
+"""Objects as files below a local folder."""
+
+import fcntl
+import hashlib
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import IO, BinaryIO
+
+from libs.errors import ConflictError, ObjectNotFoundError, StoreError
+from libs.storage.store import Checksums, Stat
+
+_TEMPORARY = ".tmp"
+_STALE_SECONDS = 24 * 3600
+
+
+class _Told(AbstractContextManager[None]):
+    """Turn the system's errors into words for people. May be entered again and again."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, OSError):
+            raise StoreError(f"{self._what}: {error.strerror or error}") from error
+
+
+class _FileWriter:
+    def __init__(self, file: IO[bytes], told: AbstractContextManager[None]) -> None:
+        self._file = file
+        self._told = told
+        self.checksums = Checksums()
+
+    def write(self, data: bytes, /) -> int:
+        self.checksums.update(data)
+        with self._told:
+            return self._file.write(data)
+
+
+class LocalStore:
+    """A store in a local folder. Objects are made whole: a temporary file, fsync, rename."""
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+        self._root = Path(uri).absolute()
+        self._swept = False
+
+    def url(self, key: str) -> str:
+        """Return the path of an object's file."""
+        return str(Path(self.uri) / key)
+
+    def stat(self, key: str) -> Stat | None:
+        """Return a file's size; its version is made of its inode, size and time of change."""
+        with self._told("read", key):
+            try:
+                found = self._path(key).stat()
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+            return Stat(found.st_size, f"{found.st_ino}-{found.st_size}-{found.st_mtime_ns}")
+
+    @contextmanager
+    def read(self, key: str) -> Iterator[BinaryIO]:
+        """Open a file for reading."""
+        with self._told("read", key):
+            try:
+                file = self._path(key).open("rb")
+            except (FileNotFoundError, NotADirectoryError):
+                missing = "" if self._root.is_dir() else f" (there is no folder {self.uri})"
+                raise ObjectNotFoundError(f"{self.url(key)} does not exist{missing}") from None
+        with file:
+            yield file
+
+    @contextmanager
+    def write(self, key: str) -> Iterator[_FileWriter]:
+        """Write a temporary file, sync it and rename it into its place when the block has ended."""
+        with self._told("write", key):
+            temporary = self._temporary_file()
+        try:
+            with temporary:
+                yield _FileWriter(temporary, self._told("write", key))
+                with self._told("write", key):
+                    temporary.flush()
+                    os.fsync(temporary.fileno())
+            with self._told("write", key):
+                path = self._path(key)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Path(temporary.name).rename(path)
+        except BaseException:
+            Path(temporary.name).unlink(missing_ok=True)
+            raise
+
+    def read_versioned(self, key: str) -> tuple[bytes, str] | None:
+        """Return a file's bytes; their version is their sha256."""
+        with self._told("read", key):
+            try:
+                data = self._path(key).read_bytes()
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+        return data, hashlib.sha256(data).hexdigest()
+
+    def write_if(self, key: str, data: bytes, version: str | None) -> None:
+        """Compare and set under a lock on the file's folder, which the system releases however the process ends."""
+        with self._told("write", key):
+            folder = self._path(key).parent
+            folder.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            found = self.read_versioned(key)
+            if (found[1] if found else None) != version:
+                raise ConflictError(f"{self.url(key)} was changed by somebody else in the meantime: run again")
+            with self.write(key) as writer:
+                writer.write(data)
+        finally:
+            os.close(descriptor)
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """Iterate over the files below a prefix, in the order of their keys."""
+        folder = self._root / prefix.rpartition("/")[0]
+        with self._told("list", prefix):
+            keys = sorted(
+                path.relative_to(self._root).as_posix()
+                for path in folder.rglob("*")
+                if path.is_file() and self._root / _TEMPORARY not in path.parents
+            )
+        yield from (key for key in keys if key.startswith(prefix))
+
+    def delete(self, key: str) -> None:
+        """Remove a file."""
+        with self._told("delete", key):
+            self._path(key).unlink(missing_ok=True)
+
+    def _path(self, key: str) -> Path:
+        if key.startswith("/") or ".." in key.split("/"):
+            raise ValueError(f"not a key of an object: {key!r}")
+        return self._root / key
+
+    def _temporary_file(self) -> tempfile._TemporaryFileWrapper[bytes]:
+        folder = self._root / _TEMPORARY
+        folder.mkdir(parents=True, exist_ok=True)
+        if not self._swept:
+            self._swept = True
+            _sweep(folder)
+        return tempfile.NamedTemporaryFile(dir=folder, delete=False)
+
+    def _told(self, verb: str, key: str) -> _Told:
+        return _Told(f"cannot {verb} {self.url(key)}")
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed writers left behind; a day is longer than any writer lives."""
+    for leftover in folder.iterdir():
+        try:
+            if leftover.stat().st_mtime < time.time() - _STALE_SECONDS:
+                leftover.unlink()
+        except FileNotFoundError:  # swept by another process
+            continue

@@ -1,0 +1,97 @@
+"""What a stage needs of object storage, and no more."""
+
+import dataclasses
+import hashlib
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import BinaryIO, Protocol
+
+import google_crc32c
+
+CHUNK = 1 << 20
+"""Bytes copied at once."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Stat:
+    """An object's size in bytes, and a token of its version for `write_if`."""
+
+    size: int
+    version: str
+
+
+class Checksums:
+    """Size, sha256 and crc32c of a stream, counted as it goes by."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._sha256 = hashlib.sha256()
+        self._crc32c = google_crc32c.Checksum()
+
+    def update(self, data: bytes) -> None:
+        """Take the next bytes."""
+        self.size += len(data)
+        self._sha256.update(data)
+        self._crc32c.update(data)
+
+    @property
+    def sha256(self) -> str:
+        """Hexadecimal sha256 of all bytes so far."""
+        return self._sha256.hexdigest()
+
+    @property
+    def crc32c(self) -> str:
+        """Hexadecimal crc32c (Castagnoli) of all bytes so far."""
+        return str(self._crc32c.hexdigest().decode())
+
+
+class ObjectWriter(Protocol):
+    """A stream into an object that does not exist before its `with` block has ended without an exception."""
+
+    checksums: Checksums
+
+    def write(self, data: bytes, /) -> object:
+        """Append bytes."""
+
+
+class Store(Protocol):
+    """Whole objects at keys below a URI. Keys are relative paths with `/`, made by `libs.layout`.
+
+    Every operation raises StoreError, in words for people, where the store refuses or cannot be reached.
+    """
+
+    @property
+    def uri(self) -> str:
+        """Where the store is, as given."""
+
+    def url(self, key: str) -> str:
+        """Return where an object is, for people and reports."""
+
+    def stat(self, key: str) -> Stat | None:
+        """Return an object's size and version, None where there is none."""
+
+    def read(self, key: str) -> AbstractContextManager[BinaryIO]:
+        """Open an object for reading as a stream. Raises ObjectNotFoundError."""
+
+    def write(self, key: str) -> AbstractContextManager[ObjectWriter]:
+        """Write an object whole: it replaces what was there when the block ends, and nothing is left if it fails."""
+
+    def read_versioned(self, key: str) -> tuple[bytes, str] | None:
+        """Return a small object's bytes with the version they have, None where there is none."""
+
+    def write_if(self, key: str, data: bytes, version: str | None) -> None:
+        """Write a small object if its version is still this one (None: if there is none). Raises ConflictError."""
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """Iterate over the keys below a prefix, in order."""
+
+    def delete(self, key: str) -> None:
+        """Remove an object; one that is not there is no error."""
+
+
+def checksums_of(stream: BinaryIO) -> Checksums:
+    """Read a stream to its end and return its checksums."""
+    checksums = Checksums()
+    while data := stream.read(CHUNK):
+        checksums.update(data)
+    return checksums
