@@ -15,7 +15,7 @@ STATUS = one_of("status", "pending", "authorized", "settled", "failed", "voided"
 
 
 class Payment(Contract):
-    """A movement of money: a payment, a refund or a chargeback. The amount is never negative; the kind tells its way."""
+    """A movement of money: payment, refund or chargeback. The amount is never negative: the kind tells its way."""
 
     entity = "payments"
     key = ("payment_id",)

@@ -138,7 +138,7 @@ class LocalStore:
             raise ValueError(f"not a key of an object: {key!r}")
         return self._root / key
 
-    def _temporary_file(self) -> tempfile._TemporaryFileWrapper[bytes]:
+    def _temporary_file(self) -> IO[bytes]:
         folder = self._root / _TEMPORARY
         folder.mkdir(parents=True, exist_ok=True)
         if not self._swept:
