@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Literal
 
-from pydantic import GetCoreSchemaHandler
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import PydanticCustomError, core_schema
 
 from libs.contracts.iso import COUNTRIES, MINOR_UNITS
@@ -48,6 +48,10 @@ class FieldType:
         )
         value = self._value_schema()
         return lexical if value is None else core_schema.chain_schema([lexical, value])
+
+    def __get_pydantic_json_schema__(self, _: core_schema.CoreSchema, __: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Describe the text in JSON Schema, which sees a row before its values are known."""
+        return {"type": "string", **({"enum": list(self.values)} if self.values else {"pattern": self.pattern})}
 
     def _value_schema(self) -> core_schema.CoreSchema | None:
         match self.kind:

@@ -122,6 +122,9 @@ def main(parser: argparse.ArgumentParser, argv: Sequence[str] | None = None) -> 
     except BrokenPipeError:
         sys.stderr.close()
         code = 1
+    except OSError as error:
+        _say(prog, f"{error.filename or 'the system'}: {error.strerror or error}")
+        code = 1
     except Exception as error:  # a defect: its traceback is what helps
         traceback.print_exc()
         _say(prog, f"this is a defect of the stage, not of your data: {type(error).__name__}: {error}")

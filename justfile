@@ -1,0 +1,82 @@
+# Recipes for people. `just` lists them; `./justw` runs them where uv is not installed.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+lake := env("LAKE", ".data/lake")
+export WAREHOUSE := env("WAREHOUSE", justfile_directory() / ".data/warehouse/shop.duckdb")
+
+# List the recipes
+[private]
+default:
+  @just --list --unsorted
+
+# Fifteen days of a synthetic shop, from files to marts
+[group('run')]
+demo:
+  @uv run python scripts/demo.py shop
+
+# A real shop (Olist), from its own files to marts, compared to the cent
+[group('run')]
+demo-olist path="../shared/data/olist":
+  @uv run python scripts/demo.py olist --input "{{ path }}"
+
+# Make the landing files of a day, or of a range with TO
+[group('run')]
+generate day to=day *options:
+  @uv run generator generate --date "{{ day }}" --to "{{ to }}" --dest "{{ lake }}" {{ options }}
+
+# Ingest a day, or a range with TO: landing to validated and quarantined rows
+[group('run')]
+ingest day to=day *options:
+  @uv run ingestor ingest --date "{{ day }}" --to "{{ to }}" --source "{{ lake }}" --dest "{{ lake }}" {{ options }}
+
+# Load a day, or a range with TO: validated rows to the warehouse
+[group('run')]
+load day to=day *options:
+  @uv run loader load --date "{{ day }}" --to "{{ to }}" --source "{{ lake }}" {{ options }}
+
+# Build and test the marts
+[group('run')]
+build *options:
+  @uv run dbt-stage build {{ options }}
+
+# Serve dbt's docs with lineage on :8082
+[group('run')]
+docs:
+  cd dbt && uv run dbt docs generate --quiet && uv run dbt docs serve --port 8082 --no-browser
+
+# All tests that need no Docker (those that do run too where an engine answers), with a coverage floor
+[group('develop')]
+test *options:
+  uv run pytest -n auto --cov --cov-report=term {{ options }}
+
+# Format, lint, types, import directions
+[group('develop')]
+lint:
+  uv lock --check --quiet
+  uv run ruff format --check
+  uv run ruff check
+  uv run mypy
+  uv run lint-imports
+  uv run shellcheck justw .ci/run
+  uv run check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+  uv run zizmor --offline --quiet .github/workflows
+  cd dbt && uv run sqlfluff lint --processes 2 models tests
+
+# Mend what can be mended by itself
+[group('develop')]
+fix:
+  uv run ruff format
+  uv run ruff check --fix
+  cd dbt && uv run sqlfluff fix --processes 2 models tests
+
+# Write what is generated from the contracts: JSON Schema, data dictionary, dbt's sources
+[group('develop')]
+document:
+  uv run libs document
+  uv run dbt-stage sources
+
+# Remove what the demos and stages made
+[group('develop')]
+clean:
+  rm -rf .data/lake .data/olist .data/warehouse/*.duckdb* dbt/target dbt/logs

@@ -1,0 +1,187 @@
+"""The same tests on local folders and on GCS (fake-gcs-server in a container)."""
+
+import hashlib
+import os
+import threading
+import uuid
+from pathlib import Path
+
+import pytest
+
+from libs.errors import CallError, ConflictError, ObjectNotFoundError, StoreError
+from libs.storage import open_store
+from libs.storage.local import LocalStore
+from libs.storage.store import Store, checksums_of
+
+
+@pytest.fixture(params=["local", pytest.param("gcs", marks=pytest.mark.docker)])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    if request.param == "local":
+        return LocalStore(str(tmp_path / "lake"))
+    from google.auth.credentials import AnonymousCredentials
+    from google.cloud import storage
+
+    from libs.storage.gcs import GcsStore
+
+    client = storage.Client(
+        project="test",
+        credentials=AnonymousCredentials(),
+        client_options={"api_endpoint": request.getfixturevalue("fake_gcs")},
+    )
+    name = f"lake-{uuid.uuid4().hex}"
+    client.bucket(name).create()
+    return GcsStore(client, name, "some/prefix")
+
+
+def put(store: Store, key: str, data: bytes) -> None:
+    with store.write(key) as writer:
+        writer.write(data)
+
+
+def get(store: Store, key: str) -> bytes:
+    with store.read(key) as stream:
+        return stream.read()
+
+
+def test_what_is_written_is_read_with_its_checksums(store: Store) -> None:
+    data = os.urandom(3_000_000)
+    with store.write("raw/a.csv") as writer:
+        for start in range(0, len(data), 700_000):
+            writer.write(data[start : start + 700_000])
+    assert (writer.checksums.size, writer.checksums.sha256) == (len(data), hashlib.sha256(data).hexdigest())
+    with store.read("raw/a.csv") as stream:
+        again = checksums_of(stream)
+    assert (again.sha256, again.crc32c) == (writer.checksums.sha256, writer.checksums.crc32c)
+    found = store.stat("raw/a.csv")
+    assert found is not None
+    assert found.size == len(data)
+
+
+def test_an_empty_object_is_an_object(store: Store) -> None:
+    put(store, "empty", b"")
+    assert get(store, "empty") == b""
+    found = store.stat("empty")
+    assert found is not None
+    assert found.size == 0
+
+
+def test_an_object_is_replaced_whole(store: Store) -> None:
+    put(store, "a", b"long and old")
+    put(store, "a", b"new")
+    assert get(store, "a") == b"new"
+
+
+def test_a_failing_writer_leaves_what_was_there(store: Store) -> None:
+    put(store, "a", b"old")
+    with pytest.raises(RuntimeError), store.write("a") as writer:
+        writer.write(b"half")
+        raise RuntimeError
+    with pytest.raises(RuntimeError), store.write("b") as writer:
+        writer.write(b"half")
+        raise RuntimeError
+    assert get(store, "a") == b"old"
+    assert list(store.list("")) == ["a"]
+
+
+def test_what_is_not_there_is_told_with_its_place(store: Store) -> None:
+    assert store.stat("no/such.csv") is None
+    assert store.read_versioned("no/such.csv") is None
+    store.delete("no/such.csv")
+    with pytest.raises(ObjectNotFoundError, match=r"no/such\.csv does not exist"), store.read("no/such.csv"):
+        pass
+
+
+def test_keys_are_listed_by_prefix_in_order(store: Store) -> None:
+    for key in ("b/2", "b/1", "a/1", "bb/1"):
+        put(store, key, b"x")
+    assert list(store.list("b/")) == ["b/1", "b/2"]
+    assert list(store.list("b")) == ["b/1", "b/2", "bb/1"]
+    store.delete("b/1")
+    assert list(store.list("")) == ["a/1", "b/2", "bb/1"]
+
+
+def test_a_conditional_write_needs_the_version_that_was_read(store: Store) -> None:
+    store.write_if("m", b"1", None)
+    with pytest.raises(ConflictError, match="changed by somebody else"):
+        store.write_if("m", b"2", None)
+    found = store.read_versioned("m")
+    assert found is not None
+    assert found[0] == b"1"
+    store.write_if("m", b"2", found[1])
+    with pytest.raises(ConflictError):
+        store.write_if("m", b"3", found[1])
+    assert get(store, "m") == b"2"
+
+
+def test_of_racing_conditional_writers_one_wins(store: Store) -> None:
+    won, lost = [], []
+    barrier = threading.Barrier(8)
+
+    def race(number: int) -> None:
+        barrier.wait()
+        try:
+            store.write_if("m", str(number).encode(), None)
+            won.append(number)
+        except ConflictError:
+            lost.append(number)
+
+    threads = [threading.Thread(target=race, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(won), len(lost)) == (1, 7)
+    assert get(store, "m") == str(won[0]).encode()
+
+
+@pytest.mark.docker
+def test_a_missing_bucket_is_told(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", request.getfixturevalue("fake_gcs"))
+    store = open_store("gs://no-such-bucket")
+    with pytest.raises(StoreError, match="there is no bucket gs://no-such-bucket"), store.read("a"):
+        pass
+    with pytest.raises(StoreError, match="cannot write gs://no-such-bucket/a"), store.write("a") as writer:
+        writer.write(b"x")
+
+
+@pytest.mark.parametrize("uri", ["s3://bucket", "gs://", "", "https://x"])
+def test_a_uri_of_another_kind_is_a_wrong_call(uri: str) -> None:
+    with pytest.raises(CallError):
+        open_store(uri)
+
+
+def test_no_credentials_are_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("STORAGE_EMULATOR_HOST", raising=False)
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none.json"))
+    with pytest.raises(StoreError, match="gcloud auth application-default login"):
+        open_store("gs://bucket")
+
+
+@pytest.mark.parametrize("key", ["/etc/passwd", "../x", "a/../../x"])
+def test_a_key_never_leaves_its_folder(tmp_path: Path, key: str) -> None:
+    with pytest.raises(ValueError, match="not a key"):
+        LocalStore(str(tmp_path)).stat(key)
+
+
+def test_an_unwritable_folder_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    store = LocalStore(str(tmp_path / "file" / "lake"))
+    with pytest.raises(StoreError, match="cannot write"), store.write("a"):
+        pass
+
+
+def test_a_missing_folder_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ObjectNotFoundError, match="there is no folder"), LocalStore(str(tmp_path / "typo")).read("a"):
+        pass
+
+
+def test_what_killed_writers_left_is_swept_after_a_day(tmp_path: Path) -> None:
+    leftovers = tmp_path / ".tmp"
+    leftovers.mkdir()
+    for name, age in (("old", 25 * 3600), ("young", 60)):
+        (leftovers / name).write_text("half")
+        changed = (leftovers / name).stat().st_mtime - age
+        os.utime(leftovers / name, (changed, changed))
+    put(LocalStore(str(tmp_path)), "a", b"x")
+    assert [path.name for path in leftovers.iterdir()] == ["young"]
+    assert list(LocalStore(str(tmp_path)).list("")) == ["a"]
