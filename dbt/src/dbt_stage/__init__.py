@@ -1,1 +1,1 @@
-"""TODO."""
+"""The dbt stage: landing tables to staging, intermediate and marts."""

@@ -1,0 +1,54 @@
+{#- Money of one row. -#}
+{% macro money(expression) -%}
+  cast({{ expression }} as decimal(18, 4))
+{%- endmacro %}
+
+
+{#- Money added up: 0 where there is nothing to add. -#}
+{% macro sum_money(expression) -%}
+  cast(coalesce(sum({{ expression }}), 0) as decimal(38, 4))
+{%- endmacro %}
+
+
+{#- Rows for which a condition holds. -#}
+{% macro count_where(condition) -%}
+  cast(count(case when {{ condition }} then 1 end) as bigint)
+{%- endmacro %}
+
+
+{#-
+  A quotient of decimals, rounded to a constant number of digits; null where the divisor is 0. The cast to eight digits
+  comes before the rounding: division is binary on DuckDB, and ties must round alike on every warehouse.
+-#}
+{% macro ratio(dividend, divisor, digits) -%}
+  case
+    when {{ divisor }} <> 0
+      then cast(round(cast({{ dividend }} / {{ divisor }} as decimal(38, 8)), {{ digits }}) as decimal(18, {{ digits }}))
+  end
+{%- endmacro %}
+
+
+{#-
+  Money rounded half up to the currency's minor unit (a column with its number of digits, from the seed minor_units).
+  Every branch is cast, or the case would take the type of its first branch and 49.99 would become 50.
+-#}
+{% macro round_to_minor_unit(expression, minor_unit) -%}
+  case {{ minor_unit }}
+    {%- for digits in [0, 2, 3, 4] %}
+    when {{ digits }} then cast(round(cast({{ expression }} as decimal(38, 8)), {{ digits }}) as decimal(18, 4))
+    {%- endfor %}
+  end
+{%- endmacro %}
+
+
+{#-
+  One row's share of an amount by cumulative rounding: round(amount × running / all) less the same of the row before.
+  The shares add up to the amount exactly. `running` is the sum of the weights up to and with the row, `all` of all rows.
+-#}
+{% macro cumulative_share(amount, weight, running, all, minor_unit) -%}
+  cast(
+    {{ round_to_minor_unit(amount ~ " * " ~ running ~ " / " ~ all, minor_unit) }}
+    - {{ round_to_minor_unit(amount ~ " * (" ~ running ~ " - " ~ weight ~ ") / " ~ all, minor_unit) }}
+    as decimal(18, 4)
+  )
+{%- endmacro %}
