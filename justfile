@@ -8,7 +8,7 @@ export WAREHOUSE := env("WAREHOUSE", justfile_directory() / ".data/warehouse/sho
 # List the recipes
 [private]
 default:
-  @just --list --unsorted
+  @{{ just_executable() }} --list --unsorted
 
 # Fifteen days of a synthetic shop, from files to marts
 [group('run')]

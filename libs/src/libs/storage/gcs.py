@@ -3,7 +3,7 @@
 import base64
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO, Self, cast
 
 import google_crc32c
@@ -18,6 +18,8 @@ from libs.errors import ConflictError, ObjectNotFoundError, StoreError
 from libs.storage.store import Checksums, Stat
 
 _PRECONDITION_FAILED = 412
+_UPLOAD_CHUNK = 8 << 20
+"""Bytes held in memory for each object that is being written."""
 
 
 class _BlobWriter:
@@ -82,11 +84,15 @@ class GcsStore:
         """Upload resumably; the object exists when the block has ended, its crc32c compared with ours."""
         what = f"cannot write {self.url(key)}"
         blob = self._bucket.blob(self._prefix + key)
-        with ExitStack() as upload:
-            upload.enter_context(_told(what))
-            # An exception inside `with` publishes nothing; a writer merely dropped would publish half an object.
-            writer = _BlobWriter(upload.enter_context(blob.open("wb", ignore_flush=True)), what)
+        stream = blob.open("wb", chunk_size=_UPLOAD_CHUNK, ignore_flush=True)
+        writer = _BlobWriter(stream, what)
+        try:
             yield writer
+            with _told(what):
+                stream.close()
+        except BaseException:
+            _abandon(stream)
+            raise
         with _told(what):
             blob.reload()
             self._verify(key, blob.crc32c, writer.checksums.crc32c)
@@ -128,6 +134,13 @@ class GcsStore:
     def _verify(self, key: str, theirs: str | None, ours: str) -> None:
         if theirs is None or base64.b64decode(theirs).hex() != ours:
             raise StoreError(f"{self.url(key)} was stored damaged (its crc32c differs from what was sent): run again")
+
+
+def _abandon(stream: Any) -> None:
+    """Cancel an upload: the garbage collector would close a writer that is left open, and publish half an object."""
+    with suppress(Exception):  # the error that led here is the one to tell, and the upload expires by itself
+        stream.terminate()
+    stream._buffer.close()
 
 
 @contextmanager
