@@ -1,0 +1,214 @@
+"""The embedded target: a DuckDB file.
+
+DuckDB lets one process write, and nobody read meanwhile: whoever has it open has all of it.
+"""
+
+import glob
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import date, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import duckdb
+
+from libs.contracts.base import Contract
+from libs.errors import StageError
+from libs.stage.command import Partition
+from loader.targets import duckdb_sql as sql
+from loader.targets.target import SCHEMA, Loaded, Verified
+
+SCHEMAS = (SCHEMA, "staging", "intermediate", "marts")
+"""The warehouse's schemas. A file of such a name would make every `landing.orders` ambiguous."""
+
+_RETRY_SECONDS = 0.2
+_CONFIG = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+
+
+@contextmanager
+def open_duckdb(path: Path, lock_wait: float, on_wait: Callable[[str], None]) -> Iterator["DuckdbTarget"]:
+    """Open the warehouse in a file for writing; make the file and its folder where there is none.
+
+    Waits up to `lock_wait` seconds for whoever has it open, and says so once by `on_wait`. Raises StageError.
+    """
+    if path.name.partition(".")[0].lower() in SCHEMAS:
+        raise StageError(
+            f"a warehouse cannot be named {path.name}, for DuckDB would mix it up with the schema of that name: "
+            "give --warehouse another file name, such as shop.duckdb"
+        )
+    if path.is_dir():
+        raise StageError(f"{path} is a folder: let --warehouse name a file, such as {path / 'shop.duckdb'}")
+    if not path.exists():
+        _make(path)
+    with _connect(path, lock_wait, on_wait) as connection:
+        yield DuckdbTarget(connection, str(path))
+
+
+def _make(path: Path) -> None:
+    """Make an empty warehouse under another name and move it into its place: half a file would never open again."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.", ignore_cleanup_errors=True) as folder:
+            made = Path(folder) / path.name
+            duckdb.connect(made, config=_CONFIG).close()
+            with suppress(FileExistsError):  # somebody else was faster
+                path.hardlink_to(made)
+    except (OSError, duckdb.Error) as error:
+        raise StageError(f"cannot make the warehouse {path}: {_reason(error)}") from error
+
+
+def _connect(path: Path, lock_wait: float, on_wait: Callable[[str], None]) -> duckdb.DuckDBPyConnection:
+    give_up = time.monotonic() + lock_wait
+    waiting = False
+    while True:
+        try:
+            return duckdb.connect(path.absolute(), config=_CONFIG)
+        except duckdb.Error as error:
+            holder = _holder(error)
+            if holder is None:
+                raise StageError(_not_opened(path, error)) from error
+            if time.monotonic() >= give_up:
+                raise StageError(
+                    f"the warehouse {path} is in use by {holder}, waited {lock_wait:g} s: "
+                    "close what has it open, then run again"
+                ) from error
+            if not waiting:
+                on_wait(f"the warehouse {path} is in use by {holder}: waiting up to {lock_wait:g} s")
+            waiting = True
+            time.sleep(_RETRY_SECONDS)
+
+
+def _holder(error: duckdb.Error) -> str | None:
+    """Return who holds the lock, None where the error is another."""
+    if "Could not set lock on file" not in str(error):
+        return None
+    found = re.search(r"lock is held in (.*?) ?\(PID ([0-9]+)\)", str(error))
+    return f"PID {found[2]} ({found[1]})" if found else "another process"
+
+
+def _not_opened(path: Path, error: duckdb.Error) -> str:
+    if "not a valid DuckDB database file" in str(error):
+        return f"{path} is no DuckDB file: let --warehouse name another, or move it away"
+    return f"cannot open the warehouse {path}: {_reason(error)}"
+
+
+class DuckdbTarget:
+    """A warehouse in a DuckDB file. The connection is passed in; `open_duckdb` makes the usual one."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, warehouse: str) -> None:
+        self._connection = connection
+        self.warehouse = warehouse
+        with self._transaction("cannot make the ledger"):
+            connection.execute(sql.CREATE_SCHEMA)
+            connection.execute(sql.CREATE_LEDGER)
+
+    def prepare(self, contract: type[Contract]) -> None:
+        """Make a landing table, or check it and add new nullable columns."""
+        with self._transaction(f"cannot make the table {SCHEMA}.{contract.entity}"):
+            found = self._connection.execute(sql.TABLE_COLUMNS, [SCHEMA, contract.entity]).fetchall()
+            if not found:
+                self._connection.execute(sql.FORGET_ENTITY, [contract.entity])
+                self._connection.execute(sql.create_table(contract))
+                return
+            for column in self._missing(contract, {row[0]: sql.TableColumn(*row) for row in found}):
+                self._connection.execute(sql.add_column(contract, column))
+
+    def ledger(self) -> Mapping[Partition, Loaded]:
+        """Return what is loaded; the file's lock keeps others from changing it."""
+        with self._told("cannot read the ledger"):
+            rows = self._connection.execute(sql.SELECT_LEDGER).fetchall()
+        return {(entity, day): Loaded(*rest) for entity, day, *rest in rows}
+
+    def replace(self, contract: type[Contract], parts: Sequence[Verified], loaded_at: datetime) -> Mapping[date, int]:
+        """Delete, insert, count, and write the ledger in one transaction; return the rows deleted of each day."""
+        days = [part.day for part in parts]
+        filled = [part for part in parts if part.rows]
+        execute = self._connection.execute
+        with self._transaction("cannot load"):
+            deleted = self._count(contract, days)
+            if deleted:
+                execute(sql.delete_days(contract), [days])
+            if filled:
+                execute(
+                    sql.insert_files(contract),
+                    [
+                        loaded_at,
+                        [glob.escape(str(part.file)) for part in filled],
+                        [str(part.file) for part in filled],
+                        [part.day for part in filled],
+                        [part.source_object for part in filled],
+                    ],
+                )
+            found = self._count(contract, days)
+            for part in parts:
+                _compare(part, found.get(part.day, 0))
+            execute(
+                sql.RECORD_LOADS,
+                [
+                    contract.entity,
+                    days,
+                    [part.revision for part in parts],
+                    [part.manifest_sha256 for part in parts],
+                    [part.rows for part in parts],
+                    loaded_at,
+                ],
+            )
+        return deleted
+
+    def _count(self, contract: type[Contract], days: Sequence[date]) -> dict[date, int]:
+        return dict(self._connection.execute(sql.count_days(contract), [days]).fetchall())
+
+    def _missing(self, contract: type[Contract], found: Mapping[str, sql.TableColumn]) -> tuple[sql.TableColumn, ...]:
+        """Return the columns to add to a table. Raises StageError where it differs otherwise from the contract."""
+        expected = {column.name: column for column in sql.columns(contract)}
+        misfit = [
+            f"{name} is {column.definition if column else 'missing'}, expected {expected[name].definition}"
+            if name in expected
+            else f"{name} is no column of the contract"
+            for name, column in {**dict.fromkeys(expected), **found}.items()
+            if column != expected.get(name) and (column is not None or not expected[name].nullable)
+        ]
+        if misfit:
+            raise StageError(
+                f"the table {SCHEMA}.{contract.entity} of {self.warehouse} does not fit the contract "
+                f"({'; '.join(misfit)}): drop that table and load all its days again, or use another --warehouse"
+            )
+        return tuple(column for name, column in expected.items() if name not in found)
+
+    @contextmanager
+    def _transaction(self, what: str) -> Iterator[None]:
+        with self._told(what):
+            self._connection.begin()
+            try:
+                yield
+                self._connection.commit()
+            except BaseException:
+                with suppress(duckdb.Error):  # a failed commit has rolled back already
+                    self._connection.rollback()
+                raise
+
+    @contextmanager
+    def _told(self, what: str) -> Iterator[None]:
+        """Turn DuckDB's errors into words for people."""
+        try:
+            yield
+        except (duckdb.DataError, duckdb.IntegrityError, duckdb.InvalidInputException) as error:
+            raise StageError(
+                f"{what}, the object is not what its contract says ({_reason(error)}): ingest again"
+            ) from error
+        except duckdb.Error as error:
+            raise StageError(f"{what} in {self.warehouse}: {_reason(error)}") from error
+
+
+def _compare(part: Verified, found: int) -> None:
+    if found != part.rows:
+        raise StageError(
+            f"{part.source_object} holds {found} rows, its manifest says {part.rows}: nothing loaded, ingest again"
+        )
+
+
+def _reason(error: Exception) -> str:
+    said = error.strerror if isinstance(error, OSError) else None
+    return next(iter((said or str(error)).splitlines()), type(error).__name__)
