@@ -31,7 +31,7 @@ def through_the_stages(lake: str, warehouse: str, first: str, last: str) -> None
 
 
 def shop(_: argparse.Namespace) -> None:
-    """Fifteen days of the synthetic shop, one record in a hundred damaged."""
+    """Take fifteen days of the synthetic shop, one record in a hundred damaged, to the marts."""
     lake = os.environ.get("LAKE", str(DATA / "lake"))
     warehouse = os.environ.get("WAREHOUSE", str(DATA / "warehouse" / "shop.duckdb"))
     first, last = "2025-11-01", "2025-11-15"
@@ -41,7 +41,7 @@ def shop(_: argparse.Namespace) -> None:
 
 
 def olist(args: argparse.Namespace) -> None:
-    """A real shop, from its own files; rows and money at the marts are compared with the files."""
+    """Take a real shop from its own files to the marts; compare rows and money at both ends."""
     if not args.input.is_dir():
         sys.exit(f"demo-olist: {args.input} is no folder: give the one with Olist's five CSV files")
     lake, warehouse = str(DATA / "olist" / "lake"), str(DATA / "olist" / "olist.duckdb")
