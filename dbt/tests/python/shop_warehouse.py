@@ -22,7 +22,13 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
     "customers": {"created_at": "2025-11-01 08:00:00"},
     "products": {"created_at": "2025-11-01 08:00:00"},
     "orders": {"kind": "sale", "status": "delivered", "currency": "EUR", "ordered_at": "2025-11-01 10:00:00"},
-    "order_items": {"line_number": 1, "quantity": 1, "discount": 0, "currency": "EUR", "ordered_at": "2025-11-01 10:00:00"},
+    "order_items": {
+        "line_number": 1,
+        "quantity": 1,
+        "discount": 0,
+        "currency": "EUR",
+        "ordered_at": "2025-11-01 10:00:00",
+    },
     "payments": {
         "kind": "payment",
         "method": "card",

@@ -1,0 +1,101 @@
+"""The command line: `dbt-stage build` and `dbt-stage sources`."""
+
+import argparse
+import math
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NoReturn
+
+from dbt_stage import project, sources, warehouse
+from libs.errors import StageError
+from libs.stage import command
+from libs.stage.report import Outcome, Report
+
+
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line."""
+    command.main(_parser(), argv)
+
+
+def _parser() -> command.ArgumentParser:
+    parser = command.ArgumentParser(prog="dbt-stage", description="Landing tables to staging, intermediate and marts.")
+    parser.add_argument(
+        "--project-dir", type=Path, help="folder of the dbt project (default: DBT_PROJECT_DIR, or beside)"
+    )
+    commands = parser.add_subparsers(dest="command", required=True, parser_class=command.ArgumentParser)
+
+    build = commands.add_parser("build", help="build every model and run every test")
+    build.add_argument("--target", choices=["duckdb"], default="duckdb", help="the warehouse (default: duckdb)")
+    build.add_argument("--warehouse", type=Path, metavar="FILE", help=f"default: WAREHOUSE, or {warehouse.DEFAULT}")
+    build.add_argument("--select", nargs="+", default=[], metavar="NODE", help="what to build, in dbt's words")
+    build.add_argument("--full-refresh", action="store_true", help="build incremental models anew")
+    build.add_argument(
+        "--lock-wait", type=_seconds, default=60.0, metavar="S", help="seconds to wait for the file (default: 60)"
+    )
+    command.add_report_arguments(build)
+    build.set_defaults(handle=_build)
+
+    generated = commands.add_parser("sources", help="write the files that the contracts determine")
+    generated.add_argument("--check", action="store_true", help="write nothing, exit with 1 where one is stale")
+    generated.set_defaults(handle=_sources)
+    return parser
+
+
+def _build(args: argparse.Namespace) -> int:
+    from dbt_stage import build, summary  # imports dbt, seconds
+
+    folder = project.find(args.project_dir)
+    file = warehouse.locate(args.warehouse)
+    warehouse.wait_until_free(file, args.lock_wait)
+    begin = time.monotonic()
+    call = build.Call(folder, args.target, file, args.select, args.full_refresh)
+    with ExitStack() as stack:
+        started, finished = _progress(stack)
+        nodes = build.run(call, started, finished)
+    seconds = time.monotonic() - begin
+    if not nodes:
+        raise StageError(f"nothing in the project is selected by {' '.join(args.select)!r}")
+    report = Report("dbt-stage", "build", [node.outcome() for node in nodes])
+    report.notes = {"warehouse": str(file), "seconds": round(seconds, 3), **summary.counts(nodes)}
+    print(report.to_json() if args.json else summary.render(nodes, seconds))
+    return report.exit_code
+
+
+def _progress(stack: ExitStack) -> tuple[Callable[[int], None], Callable[[Outcome], None]]:
+    """Return what shows progress: a bar that begins once dbt knows how many nodes there are."""
+    from libs.stage import terminal  # imports rich, 0.1 s
+
+    advance: list[Callable[[Outcome], None]] = []
+
+    def started(total: int) -> None:
+        advance.append(stack.enter_context(terminal.progress("dbt-stage build", total)))
+
+    def finished(outcome: Outcome) -> None:
+        advance[0](outcome)
+
+    return started, finished
+
+
+def _sources(args: argparse.Namespace) -> int:
+    folder = project.find(args.project_dir)
+    if args.check:
+        found = sources.stale(folder)
+        if found:
+            names = ", ".join(map(str, found))
+            raise StageError(f"stale: {names}; run `dbt-stage sources` and commit what it writes")
+        return 0
+    for path in sources.write(folder):
+        print(f"written: {path}")
+    return 0
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+    return seconds
