@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import BinaryIO
+from typing import Protocol
 
 BLOCK = 1 << 18
 """Bytes read at once."""
@@ -26,6 +26,13 @@ MAX_LINE = 16 << 20
 """Bytes kept of one physical line."""
 
 BOM = b"\xef\xbb\xbf"
+
+
+class ByteStream(Protocol):
+    """What a file is read from."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return the next bytes, at most `size`; none at the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +94,7 @@ class _Feed:
         del self.taken[1:]
 
 
-def read_records(stream: BinaryIO, *, delimiter: str = ",") -> Iterator[Record]:
+def read_records(stream: ByteStream, *, delimiter: str = ",") -> Iterator[Record]:
     """Read the records of a UTF-8 file (with or without BOM) one after the other, in bounded memory."""
     csv.field_size_limit(max(csv.field_size_limit(), MAX_RECORD))  # of the process; fields end with their record
     feed = _Feed(_physical_lines(stream))
@@ -115,7 +122,7 @@ def read_records(stream: BinaryIO, *, delimiter: str = ",") -> Iterator[Record]:
         number += 1
 
 
-def _physical_lines(stream: BinaryIO) -> Iterator[bytes]:
+def _physical_lines(stream: ByteStream) -> Iterator[bytes]:
     """Split a stream behind each LF, CR LF or lone CR, drop its BOM; of an overlong line keep MAX_LINE bytes and one.
 
     The one byte more tells the overlong line from one that is just as long as may be.
@@ -126,7 +133,7 @@ def _physical_lines(stream: BinaryIO) -> Iterator[bytes]:
     yield from lines
 
 
-def _split(stream: BinaryIO) -> Iterator[bytes]:
+def _split(stream: ByteStream) -> Iterator[bytes]:
     rest = b""
     while block := stream.read(BLOCK):
         lines = (rest + block).splitlines(keepends=True)

@@ -1,0 +1,40 @@
+"""The command line of the ingestor."""
+
+import argparse
+from collections.abc import Sequence
+from typing import NoReturn
+
+from ingestor.ingest import ingest
+from ingestor.validate.reference import judge
+from libs.stage import command
+from libs.stage.report import Report
+from libs.storage import open_store
+
+
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Run `ingestor`."""
+    parser = command.ArgumentParser(
+        prog="ingestor", description="Take landing files in, every record judged by its contract."
+    )
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_ingest(subparsers)
+    command.main(parser, argv)
+
+
+def _add_ingest(subparsers: "argparse._SubParsersAction[command.ArgumentParser]") -> None:
+    text = "Take landing files to raw, validated_raw and quarantine_raw, one commit each entity and day."
+    parser = subparsers.add_parser("ingest", help=text, description=text)
+    command.add_partition_arguments(parser)
+    parser.add_argument(
+        "--source", required=True, metavar="URI", help="store of landing: gs://bucket[/prefix] or folder"
+    )
+    parser.add_argument("--dest", required=True, metavar="URI", help="store of the other layers, may be the same")
+    command.add_report_arguments(parser)
+    parser.set_defaults(handle=_ingest)
+
+
+def _ingest(args: argparse.Namespace) -> int:
+    parts = command.partitions(args)
+    source, dest = open_store(args.source), open_store(args.dest)
+    outcomes = command.each(parts, lambda entity, day: ingest(source, dest, entity, day, judge))
+    return command.run(Report("ingestor", "ingest"), outcomes, total=len(parts), as_json=args.json)

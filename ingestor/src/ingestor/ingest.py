@@ -1,0 +1,181 @@
+"""Ingestion of one partition: landing in; raw, validated_raw, quarantine_raw and, last of all, the manifest out."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import date
+from typing import Any, BinaryIO
+
+from ingestor.partition import samples
+from ingestor.records import ByteStream
+from ingestor.validate.engine import Engine, RefusedError
+from libs import layout
+from libs.contracts.base import Contract
+from libs.entities import contract_of
+from libs.errors import ConflictError, ManifestError, ObjectNotFoundError, StageError
+from libs.manifest import FORMAT_VERSION, Manifest, NamedObject
+from libs.stage.report import Outcome, Status
+from libs.storage.store import ObjectWriter, Store, checksums_of
+
+SAMPLES = 5
+"""Quarantined records shown in an outcome."""
+
+
+def ingest(source: Store, dest: Store, entity: str, day: date, engine: Engine) -> Outcome:
+    """Ingest the landing file of a partition, unless what the manifest says of it still holds.
+
+    Nothing is published of a file that is refused. Raises StageError; CallError for an unknown entity.
+    """
+    contract = contract_of(entity)
+    previous, version, warning = _previous(dest, entity, day)
+    if previous is not None and _still_holds(previous, source, dest, contract):
+        return _outcome("unchanged", previous, source, dest, warning)
+    try:
+        manifest = _write_objects(source, dest, contract, day, engine)
+    except RefusedError as error:
+        url = source.url(layout.landing(entity, day))
+        raise StageError(f"{url} is refused, nothing was written: {error}") from error
+    manifest = _revised(manifest, previous)
+    _commit(dest, manifest, version)
+    return _outcome("done", manifest, source, dest, warning)
+
+
+def _previous(dest: Store, entity: str, day: date) -> tuple[Manifest | None, str | None, str | None]:
+    """Return the manifest in force, the version of its object, and a warning where it is there but unreadable."""
+    key = layout.manifest(entity, day)
+    found = dest.read_versioned(key)
+    if found is None:
+        return None, None, None
+    data, version = found
+    try:
+        return Manifest.from_bytes(data, dest.url(key)), version, None
+    except ManifestError as error:
+        return None, version, f"{error}; it is replaced, and revisions begin with 1 again"
+
+
+def _still_holds(manifest: Manifest, source: Store, dest: Store, contract: type[Contract]) -> bool:
+    """Tell whether ingesting again would only repeat what stands there already.
+
+    Checksums, not sizes, are compared: where the loader has refused an object and said "ingest again", that must mend.
+    """
+    return (
+        manifest.contract_version == contract.version()
+        and manifest.format_version == FORMAT_VERSION
+        and _stands(source, manifest.source)
+        and all(_stands(dest, named) for named in (manifest.raw, manifest.validated_raw, manifest.quarantine_raw))
+    )
+
+
+def _stands(store: Store, named: NamedObject) -> bool:
+    try:
+        with store.read(named.key) as stream:
+            return NamedObject.of(named.key, checksums_of(stream)) == named
+    except ObjectNotFoundError:
+        return False
+
+
+def _revised(manifest: Manifest, previous: Manifest | None) -> Manifest:
+    """Count the revision up, unless only objects that were lost or damaged have been written anew."""
+    if previous is None:
+        return manifest
+    same = manifest.model_copy(update={"revision": previous.revision})
+    return same if same == previous else manifest.model_copy(update={"revision": previous.revision + 1})
+
+
+def _write_objects(source: Store, dest: Store, contract: type[Contract], day: date, engine: Engine) -> Manifest:
+    """Read the source once and write its three objects, published when all are complete; describe it as revision 1."""
+    entity = contract.entity
+    keys = {layer: key(entity, day) for layer, key in _LAYERS.items()}
+    with ExitStack() as objects:
+        stream = objects.enter_context(_arrived(source, entity, day))
+        writers = {layer: objects.enter_context(dest.write(key)) for layer, key in keys.items()}
+        judgement = engine(
+            _Tee(stream, writers["raw"]),
+            contract,
+            day,
+            validated=writers["validated_raw"],
+            quarantine=writers["quarantine_raw"],
+        )
+    # What was read is what raw holds, so that source and raw agree even if the landing file changed meanwhile.
+    return Manifest(
+        format_version=FORMAT_VERSION,
+        contract_version=contract.version(),
+        entity=entity,
+        partition_date=day,
+        revision=1,
+        source=NamedObject.of(layout.landing(entity, day), writers["raw"].checksums),
+        **{layer: NamedObject.of(key, writers[layer].checksums) for layer, key in keys.items()},
+        rows=judgement.rows,
+        errors=judgement.errors,
+        drift=judgement.drift,
+    )
+
+
+@contextmanager
+def _arrived(source: Store, entity: str, day: date) -> Iterator[BinaryIO]:
+    with ExitStack() as opened:
+        try:
+            stream = opened.enter_context(source.read(layout.landing(entity, day)))
+        except ObjectNotFoundError as error:
+            raise StageError(f"the landing file has not arrived: {error}") from error
+        yield stream
+
+
+_LAYERS = {"raw": layout.raw, "validated_raw": layout.validated_raw, "quarantine_raw": layout.quarantine_raw}
+
+
+class _Tee:
+    """A stream whose bytes are copied as they are read."""
+
+    def __init__(self, stream: ByteStream, copy: ObjectWriter) -> None:
+        self._stream = stream
+        self._copy = copy
+
+    def read(self, size: int, /) -> bytes:
+        data = self._stream.read(size)
+        self._copy.write(data)
+        return data
+
+
+def _commit(dest: Store, manifest: Manifest, version: str | None) -> None:
+    """Put the manifest in force; another run that did the same work in the meantime is no conflict."""
+    key = layout.manifest(manifest.entity, manifest.partition_date)
+    data = manifest.to_bytes()
+    try:
+        dest.write_if(key, data, version)
+    except ConflictError:
+        found = dest.read_versioned(key)
+        if found is None or found[0] != data:
+            raise
+
+
+def _outcome(status: Status, manifest: Manifest, source: Store, dest: Store, warning: str | None) -> Outcome:
+    entity, day, rows = manifest.entity, manifest.partition_date, manifest.rows
+    details: dict[str, Any] = {
+        "urls": {
+            "source": source.url(manifest.source.key),
+            **{layer: dest.url(key(entity, day)) for layer, key in _LAYERS.items()},
+            "manifest": dest.url(layout.manifest(entity, day)),
+        },
+        "source_sha256": manifest.source.sha256,
+        "contract_version": manifest.contract_version,
+        "revision": manifest.revision,
+        "drift": manifest.drift.model_dump(mode="json"),
+        "errors": manifest.errors,
+        "samples": _samples(dest, manifest),
+    }
+    if warning:
+        details["warning"] = warning
+    numbers = {
+        "rows": rows.raw,
+        "validated": rows.validated,
+        "quarantined": rows.quarantined,
+        "bytes": manifest.source.size,
+    }
+    return Outcome(entity, day, status, numbers, details)
+
+
+def _samples(dest: Store, manifest: Manifest) -> list[dict[str, Any]]:
+    if not manifest.rows.quarantined:
+        return []
+    with dest.read(manifest.quarantine_raw.key) as stream:
+        return list(samples(stream, SAMPLES))

@@ -1,0 +1,84 @@
+"""The reference engine: one record after the other through Pydantic. Plain and exact, it defines what is right."""
+
+from collections import Counter
+from contextlib import closing
+from datetime import date
+
+from pydantic import ValidationError
+
+from ingestor.canonical import RowFormat
+from ingestor.partition import QUARANTINE_HEADER, Lines, RecordError, Sink, quarantine_line
+from ingestor.records import ByteStream, Record, read_records
+from ingestor.validate.engine import Judgement
+from ingestor.validate.header import Header, read_header
+from ingestor.validate.versions import Versions
+from libs.contracts.base import Contract
+from libs.manifest import Rows
+
+
+def judge(
+    source: ByteStream, contract: type[Contract], partition_date: date, *, validated: Sink, quarantine: Sink
+) -> Judgement:
+    """Judge every record of a landing file (see `Engine`)."""
+    records = read_records(source)
+    header = read_header(next(records, None), contract)
+    good, bad = Lines(validated), Lines(quarantine)
+    row = RowFormat(contract.columns())
+    good.append(row.header)
+    bad.append(QUARANTINE_HEADER)
+    counts = Counter[bool]()
+    types = Counter[str]()
+    with closing(Versions()) as versions:
+        unique = _Unique(contract, versions)
+        for record in records:
+            verdict = unique.check(record, check(record, header, contract, partition_date))
+            counts[isinstance(verdict, Contract)] += 1
+            if isinstance(verdict, Contract):
+                good.append(row.line(verdict.__dict__))
+            else:
+                bad.append(quarantine_line(record, verdict))
+                types.update(error.type for error in verdict)
+    good.flush()
+    bad.flush()
+    rows = Rows(raw=counts.total(), validated=counts[True], quarantined=counts[False])
+    return Judgement(rows, dict(sorted(types.items())), header.drift)
+
+
+def check(
+    record: Record, header: Header, contract: type[Contract], partition_date: date
+) -> Contract | list[RecordError]:
+    """Judge one record by itself: return its row, or its errors."""
+    if record.damage is not None:
+        return [RecordError(None, record.damage.type, record.damage.message)]
+    fields = record.fields
+    if len(fields) != header.width:
+        message = f"the header names {header.width} columns, the record has {len(fields)} fields"
+        return [RecordError(None, "ragged_row", message)]
+    texts = {name: fields[position] for position, name in header.positions if fields[position]}
+    try:
+        return contract.model_validate(texts, context=partition_date)
+    except ValidationError as broken:
+        return [
+            RecordError(str(error["loc"][0]), error["type"], error["msg"], texts.get(str(error["loc"][0])))
+            for error in broken.errors(include_url=False, include_context=False, include_input=False)
+        ]
+
+
+class _Unique:
+    """The rule over the rows of a file: a version comes once, the first row stays."""
+
+    def __init__(self, contract: type[Contract], versions: Versions) -> None:
+        names = (*contract.key, contract.change_time)
+        columns = {column.name: column for column in contract.columns()}
+        self._format = RowFormat([columns[name] for name in names])
+        self._says = f"{' and '.join(names)} are those of row"
+        self._versions = versions
+
+    def check(self, record: Record, verdict: Contract | list[RecordError]) -> Contract | list[RecordError]:
+        """Let the first row of a version pass, reject another."""
+        if not isinstance(verdict, Contract):
+            return verdict
+        earlier = self._versions.earlier(self._format.line(verdict.__dict__), record.number)
+        if earlier is None:
+            return verdict
+        return [RecordError(None, "duplicate_version", f"{self._says} {earlier}")]
