@@ -2,8 +2,9 @@
 
 set shell := ["bash", "-euo", "pipefail", "-c"]
 
-lake := env("LAKE", ".data/lake")
-export WAREHOUSE := env("WAREHOUSE", justfile_directory() / ".data/warehouse/shop.duckdb")
+data := env("DATA", justfile_directory() / ".data")
+export LAKE := env("LAKE", data / "lake")
+export WAREHOUSE := env("WAREHOUSE", data / "warehouse/shop.duckdb")
 
 # List the recipes
 [private]
@@ -13,27 +14,27 @@ default:
 # Fifteen days of a synthetic shop, from files to marts
 [group('run')]
 demo:
-  @uv run python scripts/demo.py shop
+  @uv run python scripts/demo.py shop --lake "$LAKE" --warehouse "$WAREHOUSE"
 
 # A real shop (Olist), from its own files to marts, compared to the cent
 [group('run')]
 demo-olist path="../shared/data/olist":
-  @uv run python scripts/demo.py olist --input "{{ path }}"
+  @uv run python scripts/demo.py olist --input "{{ path }}" --lake "{{ data }}/olist/lake" --warehouse "{{ data }}/olist/olist.duckdb"
 
 # Make the landing files of a day, or of a range with TO
 [group('run')]
 generate day to=day *options:
-  @uv run generator generate --date "{{ day }}" --to "{{ to }}" --dest "{{ lake }}" {{ options }}
+  @uv run generator generate --date "{{ day }}" --to "{{ to }}" --dest "$LAKE" {{ options }}
 
 # Ingest a day, or a range with TO: landing to validated and quarantined rows
 [group('run')]
 ingest day to=day *options:
-  @uv run ingestor ingest --date "{{ day }}" --to "{{ to }}" --source "{{ lake }}" --dest "{{ lake }}" {{ options }}
+  @uv run ingestor ingest --date "{{ day }}" --to "{{ to }}" --source "$LAKE" --dest "$LAKE" {{ options }}
 
 # Load a day, or a range with TO: validated rows to the warehouse
 [group('run')]
 load day to=day *options:
-  @uv run loader load --date "{{ day }}" --to "{{ to }}" --source "{{ lake }}" {{ options }}
+  @uv run loader load --date "{{ day }}" --to "{{ to }}" --source "$LAKE" {{ options }}
 
 # Build and test the marts
 [group('run')]
@@ -79,4 +80,4 @@ document:
 # Remove what the demos and stages made
 [group('develop')]
 clean:
-  rm -rf .data/lake .data/olist .data/warehouse/*.duckdb* dbt/target dbt/logs
+  rm -rf "{{ data }}"/lake "{{ data }}"/olist "{{ data }}"/warehouse/*.duckdb* dbt/target dbt/logs

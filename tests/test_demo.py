@@ -1,0 +1,171 @@
+"""The README's commands, run as they stand there, and what they made."""
+
+import csv
+import json
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from stages import OLIST, ROOT, call, environment, objects, query, snapshot, tables
+
+pytestmark = pytest.mark.xdist_group("demo")
+
+DAYS = ["generate", "ingest", "load"]
+OF_A_DAY = [f"uv run just {recipe} 2025-11-16" for recipe in DAYS] + ["uv run just build"]
+RUN_BY_TESTS = {"./justw demo", "./justw test", *OF_A_DAY, "uv run just docs", "./justw demo-olist"}
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Run `./justw demo` once; return where it put things, and what it said."""
+    data = tmp_path_factory.mktemp("demo")
+    return data, call(data, "./justw", "demo").stdout
+
+
+def test_every_command_of_the_readme_is_run_by_a_test() -> None:
+    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    assert {line for block in blocks for line in block.splitlines()} == RUN_BY_TESTS
+
+
+def test_the_demo_shows_its_days_and_where_things_are(demo: tuple[Path, str]) -> None:
+    data, said = demo
+    days = re.findall(
+        r"^2025-11-(\d\d) +EUR +(\d+) +([\d,.]+) +([\d,.]+) +[\d,]+ +(\d\.\d\d)%$", said, flags=re.MULTILINE
+    )
+    assert [int(day[0]) for day in days] == list(range(1, 16))
+    assert all(int(orders) > 0 for _, orders, *_ in days)
+    assert sum(float(rate) for *_, rate in days) / 15 == pytest.approx(1, abs=0.5)
+    assert str(data / "warehouse" / "shop.duckdb") in said
+    assert str(data / "lake" / "quarantine_raw") in said
+
+
+def test_exactly_the_damaged_records_are_in_quarantine(demo: tuple[Path, str]) -> None:
+    lake = demo[0] / "lake"
+    truths = sorted(lake.glob("landing/ecommerce/*/*.faults.jsonl"))
+    assert truths
+    damaged = 0
+    for truth in truths:
+        entity, day = truth.name.removesuffix(".faults.jsonl").rsplit("_", 1)
+        expected = [json.loads(line)["row_number"] for line in truth.read_text().splitlines()]
+        bad = lake / "quarantine_raw" / entity / day.replace("-", "/") / f"{entity}_bad.csv"
+        assert row_numbers(bad) == sorted(expected), truth
+        damaged += len(expected)
+    assert damaged > 50
+
+
+def row_numbers(path: Path) -> list[int]:
+    with path.open(newline="", encoding="utf-8") as file:
+        csv.field_size_limit(1 << 24)
+        return [int(row["row_number"]) for row in csv.DictReader(file)]
+
+
+def test_every_record_is_accounted_for_from_the_files_to_staging(demo: tuple[Path, str]) -> None:
+    data = demo[0]
+    counts: dict[str, int] = {}
+    for path in (data / "lake" / "manifests").rglob("manifest.json"):
+        found = json.loads(path.read_text())
+        assert found["rows"]["raw"] == found["rows"]["validated"] + found["rows"]["quarantined"]
+        counts[found["entity"]] = counts.get(found["entity"], 0) + found["rows"]["validated"]
+        raw = data / "lake" / found["raw"]["key"]
+        assert raw.read_bytes() == (data / "lake" / found["source"]["key"]).read_bytes()
+    warehouse = data / "warehouse" / "shop.duckdb"
+    for entity, rows in counts.items():
+        assert query(warehouse, f"select count(*) from landing.{entity}") == [(rows,)]
+        assert query(warehouse, f"select sum(rows) from landing._loads where entity = '{entity}'") == [(rows,)]
+
+
+def test_a_second_demo_changes_nothing(demo: tuple[Path, str]) -> None:
+    data = demo[0]
+    before = snapshot(data)
+    call(data, "./justw", "demo")
+    assert snapshot(data) == before
+
+
+def test_one_more_day_by_hand(demo: tuple[Path, str]) -> None:
+    data = demo[0]
+    before = query(data / "warehouse" / "shop.duckdb", "select count(*) from marts.fct_orders")
+    for line in OF_A_DAY:
+        call(data, *shlex.split(line))
+    after = query(
+        data / "warehouse" / "shop.duckdb", "select count(*), max(ordered_date)::varchar from marts.fct_orders"
+    )
+    assert after[0][0] > before[0][0]  # type: ignore[operator]
+    assert after[0][1] == "2025-11-16"
+
+
+def test_the_docs_are_served_with_lineage(demo: tuple[Path, str]) -> None:
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", 8082)) == 0:
+            pytest.skip("something else listens on port 8082")
+    served = subprocess.Popen(
+        ["uv", "run", "just", "docs"],
+        cwd=ROOT,
+        env=environment(demo[0]),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        manifest = json.loads(_fetch("http://127.0.0.1:8082/manifest.json", served))
+        assert "model.shop.daily_sales" in manifest["nodes"]
+        assert "model.shop.stg_orders" in {parent for found in manifest["parent_map"].values() for parent in found}
+    finally:
+        os.killpg(served.pid, signal.SIGKILL)
+        served.wait()
+
+
+def _fetch(url: str, served: "subprocess.Popen[bytes]") -> bytes:
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        assert served.poll() is None, "the server ended"
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                return bytes(answer.read())
+        except OSError:
+            time.sleep(0.5)
+    raise AssertionError(f"{url} did not answer within 90 s")
+
+
+@pytest.fixture(scope="module")
+def olist(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Run `./justw demo-olist` once; return where it put things, and what it said."""
+    if not OLIST.is_dir():
+        pytest.skip("the real shop's files are not at ../shared/data/olist")
+    data = tmp_path_factory.mktemp("olist")
+    return data, call(data, "./justw", "demo-olist").stdout
+
+
+def test_olist_arrives_to_the_cent(olist: tuple[Path, str]) -> None:
+    data, said = olist
+    warehouse = data / "olist" / "olist.duckdb"
+    figures = """
+        select
+            count(*), count(*) filter (where is_order), count(*) filter (where not is_counted),
+            sum(gross_sales)::varchar,
+            (sum(shipping) filter (where is_counted))::varchar,
+            (select sum(settled_amount)::varchar from marts.fct_payments), (select count(*) from marts.fct_payments),
+            (select count(*) from marts.fct_order_items), (select sum(units_sold)::int from marts.fct_order_items),
+            round(sum(gross_sales - discounts) / count(*) filter (where is_order), 4)::decimal(18, 4)::varchar
+        from marts.fct_orders
+    """
+    assert query(warehouse, figures) == [
+        (29355, 28113, 1234, "3916655.8200", "649053.0900", "4837056.6300", 30942, 32719, 32170, "139.3183")
+    ]
+    days = "select count(*), min(date_day)::varchar, max(date_day)::varchar from marts.daily_sales"
+    assert query(warehouse, days) == [(774, "2016-09-04", "2018-10-17")]
+    assert "Quarantined records: 0" in said
+    assert "NO" not in said.split("From the files to the marts")[1]
+
+
+def test_a_second_run_of_olist_changes_nothing(olist: tuple[Path, str]) -> None:
+    data = olist[0] / "olist"
+    before = objects(data / "lake"), tables(data / "olist.duckdb")
+    call(olist[0], "./justw", "demo-olist")
+    assert (objects(data / "lake"), tables(data / "olist.duckdb")) == before
