@@ -24,7 +24,10 @@ SCHEMAS = (SCHEMA, "staging", "intermediate", "marts")
 """The warehouse's schemas. A file of such a name would make every `landing.orders` ambiguous."""
 
 _RETRY_SECONDS = 0.2
-_CONFIG = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+_CONFIG: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+}
 
 
 @contextmanager

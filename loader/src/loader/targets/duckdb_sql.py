@@ -144,6 +144,7 @@ FROM read_csv(
     null_padding = false,
     ignore_errors = false,
     max_line_size = {MAX_RECORD_BYTES},
+    buffer_size = {2 * MAX_RECORD_BYTES},
     parallel = false,
     hive_partitioning = false,
     filename = '_file'
