@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from typing import NoReturn
 
+from ingestor import land
 from ingestor.ingest import ingest
 from ingestor.validate.reference import judge
 from libs.stage import command
@@ -18,6 +19,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     )
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_ingest(subparsers)
+    land.add_command(subparsers)
     command.main(parser, argv)
 
 
