@@ -82,21 +82,26 @@ def _field(text: str) -> str:
 
 
 def put(
-    store: Store, entity: str, day: date, records: Sequence[Mapping[str, str]], *, revision: int = 1, **changes: Any
+    store: Store,
+    entity: str,
+    day: date,
+    records: Sequence[Mapping[str, str]],
+    revision: int = 1,
+    changes: Mapping[str, Any] | None = None,
 ) -> Manifest:
-    """Write a partition's validated object and its manifest, some fields of which may be `changes`-d."""
+    """Write a partition's validated object and its manifest, with some of its fields changed."""
     data = canonical_csv(entity, records)
     write(store, layout.validated_raw(entity, day), data)
-    its = manifest(entity, day, data, len(records), revision, **changes)
+    its = manifest(entity, day, data, len(records), revision).model_copy(update=changes)
     put_manifest(store, layout.manifest(entity, day), its)
     return its
 
 
-def manifest(entity: str, day: date, data: bytes, number: int, revision: int = 1, **changes: Any) -> Manifest:
+def manifest(entity: str, day: date, data: bytes, number: int, revision: int = 1) -> Manifest:
     """Make the manifest of a validated object."""
     sums = Checksums()
     sums.update(data)
-    its = Manifest(
+    return Manifest(
         format_version=FORMAT_VERSION,
         contract_version=ENTITIES[entity].version(),
         entity=entity,
@@ -110,7 +115,6 @@ def manifest(entity: str, day: date, data: bytes, number: int, revision: int = 1
         errors={},
         drift=Drift(),
     )
-    return its.model_copy(update=changes)
 
 
 def put_manifest(store: Store, key: str, its: Manifest) -> None:

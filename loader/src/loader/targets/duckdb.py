@@ -199,7 +199,7 @@ class DuckdbTarget:
             yield
         except (duckdb.DataError, duckdb.IntegrityError, duckdb.InvalidInputException) as error:
             raise StageError(
-                f"{what}, the object is not what its contract says ({_reason(error)}): ingest again"
+                f"{what}: the object is not what its contract says ({_reason(error)}): ingest again"
             ) from error
         except duckdb.Error as error:
             raise StageError(f"{what} in {self.warehouse}: {_reason(error)}") from error
