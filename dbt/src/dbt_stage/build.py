@@ -100,7 +100,8 @@ def run(call: Call, started: Callable[[int], None], finished: Callable[[Outcome]
     try:
         _result(dbtRunner(manifest=manifest, callbacks=[listen]).invoke(arguments), call)
     finally:
-        DuckDBConnectionManager.close_all_connections()  # or this process would hold the file's lock until it ends
+        connections: Any = DuckDBConnectionManager
+        connections.close_all_connections()  # or this process would hold the file's lock until it ends
     return _with_rows(nodes, call.file)
 
 

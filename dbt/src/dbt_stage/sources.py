@@ -5,7 +5,7 @@ stale.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from libs.contracts.base import Column, Contract
@@ -104,7 +104,7 @@ def _column_tests(model: str, column: Column) -> Iterator[str]:
         yield from _test("accepted_values", name, {"values": column.type.values}, indent=10)
 
 
-def _test(test: str, name: str, arguments: dict[str, str | Iterable[str]], indent: int = 6) -> Iterator[str]:
+def _test(test: str, name: str, arguments: Mapping[str, str | Iterable[str]], indent: int = 6) -> Iterator[str]:
     pad = " " * indent
     yield f"{pad}- {test}:"
     yield f"{pad}    name: {name}"

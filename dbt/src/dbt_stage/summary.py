@@ -25,7 +25,7 @@ def render(nodes: Sequence[Node], seconds: float) -> str:
     """Say what was built with how many rows, and each warning with the number of rows it is about."""
     words = ", ".join(f"{number:,} {name.replace('_', ' ')}" for name, number in counts(nodes).items())
     lines = [f"dbt-stage build: {words} ({seconds:.1f} s)"]
-    marts = sorted(((node.name, node.rows) for node in nodes if node.schema in _LAYERS and node.rows is not None))
+    marts = sorted((node.name, node.rows) for node in nodes if node.schema in _LAYERS and node.rows is not None)
     width = max((len(name) for name, _ in marts), default=0)
     lines += [f"  {name:<{width}} {rows:>12,} rows" for name, rows in marts]
     for node in sorted(nodes, key=lambda node: node.name):
