@@ -134,18 +134,31 @@ def _physical_lines(stream: ByteStream) -> Iterator[bytes]:
 
 
 def _split(stream: ByteStream) -> Iterator[bytes]:
-    rest = b""
-    while block := stream.read(BLOCK):
-        lines = (rest + block).splitlines(keepends=True)
-        # The last line may go on in the next block; one that ends with CR may have its LF there.
-        rest = b"" if lines[-1].endswith(b"\n") else lines.pop()
+    begun = bytearray()  # a line whose end has not been read yet
+    for block in _blocks(stream):
+        lines = block.splitlines(keepends=True)
+        last = b"" if lines[-1].endswith((b"\n", b"\r")) else lines.pop()
+        if begun and lines:
+            yield bytes(begun + lines.pop(0))[: MAX_LINE + 1]
+            begun.clear()
         for line in lines:
-            yield line if len(line) <= MAX_LINE else line[: MAX_LINE + 1]
-        if len(rest) > MAX_LINE + 1:
-            # The last byte stays, for it may be a CR.
-            rest = rest[:MAX_LINE] + rest[-1:]
-    if rest:
-        yield rest
+            yield line[: MAX_LINE + 1]
+        begun += last
+        del begun[MAX_LINE + 1 :]
+    if begun:
+        yield bytes(begun)
+
+
+def _blocks(stream: ByteStream) -> Iterator[bytes]:
+    """Read in blocks that never end between a CR and its LF."""
+    held = b""
+    while block := stream.read(BLOCK):
+        block = held + block
+        held = b"\r" if block.endswith(b"\r") else b""
+        if rest := block.removesuffix(held):
+            yield rest
+    if held:
+        yield held
 
 
 def _too_long(first_line: bytes) -> Damage:

@@ -26,21 +26,22 @@ def judge(
     row = RowFormat(contract.columns())
     good.append(row.header)
     bad.append(QUARANTINE_HEADER)
-    counts = Counter[bool]()
     types = Counter[str]()
+    passed = quarantined = 0
     with closing(Versions()) as versions:
         unique = _Unique(contract, versions)
         for record in records:
             verdict = unique.check(record, check(record, header, contract, partition_date))
-            counts[isinstance(verdict, Contract)] += 1
-            if isinstance(verdict, Contract):
-                good.append(row.line(verdict.__dict__))
-            else:
+            if isinstance(verdict, list):
+                quarantined += 1
                 bad.append(quarantine_line(record, verdict))
                 types.update(error.type for error in verdict)
+            else:
+                passed += 1
+                good.append(row.line(verdict.__dict__))
     good.flush()
     bad.flush()
-    rows = Rows(raw=counts.total(), validated=counts[True], quarantined=counts[False])
+    rows = Rows(raw=passed + quarantined, validated=passed, quarantined=quarantined)
     return Judgement(rows, dict(sorted(types.items())), header.drift)
 
 
@@ -76,7 +77,7 @@ class _Unique:
 
     def check(self, record: Record, verdict: Contract | list[RecordError]) -> Contract | list[RecordError]:
         """Let the first row of a version pass, reject another."""
-        if not isinstance(verdict, Contract):
+        if isinstance(verdict, list):
             return verdict
         earlier = self._versions.earlier(self._format.line(verdict.__dict__), record.number)
         if earlier is None:
