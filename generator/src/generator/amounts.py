@@ -93,7 +93,7 @@ def price(shop: Shop, sales: Sales) -> tuple[Lines, Amounts]:
     starts = np.cumsum(sales.line_count) - sales.line_count
     product = products.popularity()[sales.line_dice[LineDie.PRODUCT]].astype(np.int64)
     measured = products.is_measured(product)
-    unit_price = products.in_currency(shop, _list_prices(shop, sales, owner, product), sales.currency[owner], measured)
+    unit_price = _list_prices(shop, sales, owner, product)
     unit_price = np.where(sales.worth[owner] == Worth.SAMPLE, 0, unit_price)
     dice = sales.line_dice[LineDie.QUANTITY]
     quantity = np.where(measured, 250 * (1 + below(dice, 20)), 1000 * _QUANTITIES[_QUANTITY_SHARES[dice]])
@@ -156,10 +156,11 @@ def document(shop: Shop, sales: Sales, lines: Lines, amounts: Amounts) -> tuple[
 
 def _list_prices(shop: Shop, sales: Sales, owner: Array, product: Array) -> Array:
     days, which = np.unique(sales.day, return_inverse=True)
-    lists = [products.price_list(shop, date(1970, 1, 1) + timedelta(int(day))) for day in days]
+    dates = [date(1970, 1, 1) + timedelta(int(day)) for day in days]
+    lists = [products.in_currencies(shop, products.price_list(shop, day)) for day in dates]
     if not lists:
         return np.zeros(0, dtype=np.int64)
-    found: Array = np.stack(lists)[which[owner], product]
+    found: Array = np.stack(lists)[which[owner], sales.currency[owner], product]
     return found
 
 

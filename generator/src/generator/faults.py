@@ -231,10 +231,12 @@ class Plan:
 
 def damage(shop: Shop, plan: Plan, entity: str, day: date, clean: bytes) -> tuple[bytes, list[Truth]]:
     """Damage a share of the records of a clean file; return the file and the truth about it."""
+    if not plan.rate:
+        return clean, []
     header, *lines = clean.removesuffix(b"\n").split(b"\n")
     faults = plan.suiting(entity)
     rng = shop.stream(Purpose.FAULTS, day, list(ENTITIES).index(entity))
-    count = min(int(plan.rate * len(lines) + rng.random()), len(lines)) if faults and plan.rate else 0
+    count = min(int(plan.rate * len(lines) + rng.random()), len(lines)) if faults else 0
     hit = np.sort(rng.permutation(len(lines))[:count])
     kinds = rng.integers(0, max(len(faults), 1), size=count)
     draws = rng.random(count)

@@ -1,5 +1,7 @@
 """Money in whole minor units: what currencies are worth, and exact rounding."""
 
+import numpy as np
+
 from generator.streams import Array
 from libs.contracts.iso import MINOR_UNITS
 
@@ -23,6 +25,8 @@ def coin_of(currency: str) -> int:
 
 def divide(amounts: Array, by: Array | int) -> Array:
     """Divide amounts that are not negative, rounding half up."""
+    if isinstance(by, np.ndarray) and by.ndim == 1 and len(by) and (by == by[0]).all():
+        by = int(by[0])  # several times faster than an array of the same number
     found: Array = (2 * amounts + by) // (2 * by)
     return found
 

@@ -195,5 +195,5 @@ def _refunds(told: Told, total: Array) -> tuple[Array, Array, Array]:
     )
     link, document = (stories.told(name)[sales.story] for name in ("link", "document"))
     own = (document == Document.RETURN_SOME) | (document == Document.RETURN_ALL)
-    on_document = own & ((link != Link.LINKED) | (sales.dice[Die.APPROVAL] % 4 == 0))
+    on_document = own & ((link != Link.LINKED) | (sales.dice[Die.PORTION] % 4 == 0))
     return amount, np.where(refund == Refund.LINE, line + 1, 0), on_document

@@ -70,16 +70,15 @@ def _opening_prices(shop: Shop) -> Array:
     return np.where(products >= PRODUCTS - _FEES, 19_900 + 10_000 * (products % _FEES), prices)
 
 
-def in_currency(shop: Shop, prices: Array, currency: Array, measured: Array) -> Array:
-    """Put prices in a currency each, in ten-thousandths of it: whole minor units, but for what is sold by the metre.
+def in_currencies(shop: Shop, prices: Array) -> Array:
+    """Put a price list in each of the shop's currencies (currency by product), in ten-thousandths of it.
 
-    Dear currencies (by their number of minor units) get round prices.
+    Prices are whole minor units, but for what is sold by the metre; where a euro is many of these they are round.
     """
-    coin, digits = shop.coins[currency], shop.minor_units[currency]
-    fine = 10 ** (4 - digits)
+    coin, fine = shop.coins[:, None], 10 ** (4 - shop.minor_units[:, None])
     step = np.where(coin >= 150, 10, 1)
     pieces = np.maximum(divide(prices * coin, 10_000 * step), 1) * step * fine
-    found: Array = np.where(measured, prices * coin * fine // 10_000, pieces)
+    found: Array = np.where(is_measured(np.arange(PRODUCTS)), prices * coin * fine // 10_000, pieces)
     return found
 
 
@@ -117,7 +116,7 @@ def table(shop: Shop, pools: Pools, day: date) -> pl.DataFrame:
         products = products[prices != price_list(shop, day - timedelta(1))]
     attributes = roll(shop.stream(Purpose.CATALOGUE, shop.opened, 2), 5, PRODUCTS)[:, products]
     fees = products >= PRODUCTS - _FEES
-    unit_price = in_currency(shop, prices[products], np.zeros(len(products), np.uint8), is_measured(products))
+    unit_price = in_currencies(shop, prices)[0, products]
     opened = epoch_day(shop.opened) * SECONDS_A_DAY
     changed = epoch_day(day) * SECONDS_A_DAY + (0 if day == shop.opened else 2 * 3600)
     created = opened - SECONDS_A_DAY * (1 + below(attributes[0], 900)) + below(attributes[1], SECONDS_A_DAY)

@@ -5,7 +5,7 @@ earlier sale without knowing the days in between. Amounts come later, and only f
 """
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import date
 from enum import IntEnum
 from typing import Self
@@ -21,6 +21,12 @@ from generator.streams import Array, Purpose, below, deck, roll
 HORIZON = 30
 """Days after which nothing happens to a sale any more."""
 
+QUIET_AFTER = 14
+"""Days after which nothing happens to a sale without a turn."""
+
+_CHUNK = 1 << 15
+"""Sales drawn at once: few enough for a processor's cache. A part of the bytes: never change it."""
+
 NEVER = 2**30
 """A moment that does not come, in seconds."""
 
@@ -28,18 +34,18 @@ _HOUR, _DAY = 3600, SECONDS_A_DAY
 
 
 class Die(IntEnum):
-    """What each die of a sale decides."""
+    """What each die of a sale decides. The first KEPT_DICE stay with the sale, to make its amounts."""
 
-    HOUR = 0
-    SECOND = 1
-    CURRENCY = 2
-    STORY = 3
-    CHANNEL = 4
-    GUEST = 5
-    COUPON = 6
-    BUSINESS = 7
-    EXPRESS = 8
-    OTHER = 9
+    CHANNEL = 0
+    COUPON = 1
+    BUSINESS = 2
+    EXPRESS = 3
+    OTHER = 4
+    PORTION = 5
+    CHOICE = 6
+    INSTALLMENTS = 7
+    CURRENCY = 8
+    GUEST = 9
     LINES = 10
     METHOD = 11
     PLAN = 12
@@ -52,12 +58,11 @@ class Die(IntEnum):
     SETTLEMENT = 19
     LATE = 20
     PAID_LATE = 21
-    PORTION = 22
-    CHOICE = 23
-    CAPTURE = 24
-    WORTH = 25
-    NEWCOMER = 26
-    INSTALLMENTS = 27
+    CAPTURE = 22
+    NEWCOMER = 23
+
+
+KEPT_DICE = 8
 
 
 class LineDie(IntEnum):
@@ -167,10 +172,10 @@ class Sales:
 
     def take(self, wanted: Array) -> Self:
         """Keep the sales where `wanted` is true."""
-        of_lines = np.repeat(wanted, self.line_count)
+        sales, lines = np.flatnonzero(wanted), np.flatnonzero(np.repeat(wanted, self.line_count))
         names = (field.name for field in dataclasses.fields(self))
         return type(self)(
-            **{name: getattr(self, name)[..., of_lines if name == "line_dice" else wanted] for name in names}
+            **{name: getattr(self, name).take(lines if name == "line_dice" else sales, axis=-1) for name in names}
         )
 
     @classmethod
@@ -181,23 +186,37 @@ class Sales:
         return cls(**{name: np.concatenate([getattr(part, name) for part in listed], axis=-1) for name in names})
 
 
-def draw(shop: Shop, day: date) -> Sales:
-    """Draw the sales of a day."""
+def draw(shop: Shop, day: date, *, only_turned: bool = False) -> Iterator[Sales]:
+    """Draw the sales of a day, chunk by chunk; first those to which nothing unusual happens, unless left out."""
     count = sales_on(shop, day)
-    rng = shop.stream(Purpose.SALES, day)
-    dice = roll(rng, len(Die), count)
-    people = rng.integers(0, 2**32, size=count, dtype=np.uint32)
-    worth = _WORTH[dice[Die.WORTH]]
-    story = np.where(worth == Worth.USUAL, stories.DECK[dice[Die.STORY]], stories.PLAIN)
+    hours, seconds, chance, luck = roll(shop.stream(Purpose.SALES, day), 4, count)
+    ordered = np.sort(moments(hours, seconds))
+    worth = _WORTH[luck]
+    story = np.where(worth == Worth.USUAL, stories.DECK[chance], stories.PLAIN)
+    parts = ((Purpose.PLAIN_SALES, story == stories.PLAIN), (Purpose.TURNED_SALES, story != stories.PLAIN))
+    for purpose, mask in parts[only_turned:]:
+        rng = shop.stream(purpose, day)
+        places = np.flatnonzero(mask)
+        for start in range(0, len(places), _CHUNK):
+            chunk = places[start : start + _CHUNK]
+            yield _chunk(shop, day, rng, chunk, ordered[chunk], worth[chunk], story[chunk])
+
+
+def _chunk(
+    shop: Shop, day: date, rng: np.random.Generator, places: Array, ordered: Array, worth: Array, story: Array
+) -> Sales:
+    """Draw some sales of a day; `places` are theirs among the sales of the day."""
+    dice = roll(rng, len(Die), len(places))
+    people = rng.integers(0, 2**32, size=len(places), dtype=np.uint32)
+    line_count = 1 + _LINES[dice[Die.LINES]].astype(np.int64)
     guest = _percent(dice[Die.GUEST], _GUESTS)
     method = _methods(dice, story, worth)
     plan = _plans(dice, story, worth, guest)
     paying = _paying(dice, story, worth, method)
-    line_count = 1 + _LINES[dice[Die.LINES]].astype(np.int64)
-    days = np.full(count, epoch_day(day), dtype=np.int64)
+    days = np.full(len(places), epoch_day(day), dtype=np.int64)
     return Sales(
         day=days,
-        number=numbers(days[:1], np.arange(count)) if count else days,
+        number=numbers(days[:1], places),
         buyer=_buyers(shop, day, people, dice[Die.NEWCOMER]),
         guest=guest,
         currency=below(dice[Die.CURRENCY], len(shop.currencies)).astype(np.uint8),
@@ -208,20 +227,20 @@ def draw(shop: Shop, day: date) -> Sales:
         paying=paying.astype(np.uint8),
         late=_LATE[dice[Die.LATE]].astype(np.uint8),
         paid_late=_PAID_LATE[dice[Die.PAID_LATE]].astype(np.uint8),
-        dice=dice,
-        at=_life(dice, story, plan, paying),
+        dice=dice[:KEPT_DICE],
+        at=_life(ordered, dice, story, plan, paying),
         line_count=line_count,
-        line_dice=roll(shop.stream(Purpose.LINES, day), len(LineDie), int(line_count.sum())),
+        line_dice=roll(rng, len(LineDie), int(line_count.sum())),
     )
 
 
 def happening(sales: Sales, lag: int) -> Array:
     """Tell which sales of a day have a row in the files of `lag` days later."""
     start = lag * SECONDS_A_DAY
-    found: Array = ((sales.at >= start) & (sales.at < start + SECONDS_A_DAY)).any(axis=0)
-    late = sales.late == lag
+    on_time = ((sales.at >= start) & (sales.at < start + SECONDS_A_DAY)).any(axis=0)
     paid_late = sales.at[Moment.PAID] // SECONDS_A_DAY + sales.paid_late == lag
-    return found | late | paid_late
+    found: Array = on_time | (sales.late == lag) | paid_late
+    return found
 
 
 def _percent(dice: Array, share: int) -> Array:
@@ -272,10 +291,10 @@ def _paying(dice: Array, story: Array, worth: Array, method: Array) -> Array:
     return np.where(worth == Worth.SAMPLE, Paying.NOTHING, paying)
 
 
-def _life(dice: Array, story: Array, plan: Array, paying: Array) -> Array:
+def _life(ordered: Array, dice: Array, story: Array, plan: Array, paying: Array) -> Array:
     """Set the moments of sales, in seconds from the midnight of their day."""
     at = np.full((len(Moment), dice.shape[1]), NEVER, dtype=np.int32)
-    at[Moment.ORDERED] = np.sort(moments(dice[Die.HOUR], dice[Die.SECOND]))
+    at[Moment.ORDERED] = ordered
     _fulfil(at, dice, story, paying)
     _pay(at, dice, plan, paying)
     _turn(at, dice, story)
@@ -319,6 +338,8 @@ def _pay(at: Array, dice: Array, plan: Array, paying: Array) -> None:
 def _turn(at: Array, dice: Array, story: Array) -> None:
     """Set what comes after the sale: documents, refunds, chargebacks."""
     turned = np.flatnonzero(story != stories.PLAIN)
+    if not len(turned):
+        return
     life, dice, story = at[:, turned], dice[:, turned], story[turned]
     end, charge, document, refund = (stories.told(name)[story] for name in ("end", "charge", "document", "refund"))
     ordered, delivered = life[Moment.ORDERED], life[Moment.DELIVERED]

@@ -27,8 +27,9 @@ class Purpose(IntEnum):
     PRICES = 4
     VOLUME = 5
     SALES = 6
-    LINES = 7
-    FAULTS = 8
+    PLAIN_SALES = 7
+    TURNED_SALES = 8
+    FAULTS = 9
 
 
 def stream(seed: int, purpose: Purpose, day: date, *more: int) -> np.random.Generator:
@@ -39,7 +40,8 @@ def stream(seed: int, purpose: Purpose, day: date, *more: int) -> np.random.Gene
 
 def roll(rng: np.random.Generator, rows: int, count: int) -> Array:
     """Roll `rows` × `count` dice."""
-    return rng.integers(0, FACES, size=(rows, count), dtype=np.uint16)
+    words = rng.integers(0, 2**64, size=-(-rows * count // 4), dtype=np.uint64)  # four dice each, four times faster
+    return words.astype("<u8", copy=False).view("<u2")[: rows * count].reshape(rows, count)
 
 
 def deck(shares: Sequence[int]) -> Array:
