@@ -137,8 +137,9 @@ def query(warehouse: Path, sql: str) -> list[tuple[Any, ...]]:
 
 def content(warehouse: Path) -> dict[str, list[tuple[Any, ...]]]:
     """Return all that is in a warehouse, but when it was loaded."""
-    tables = {
-        entity: query(warehouse, f"SELECT * EXCLUDE (_loaded_at) FROM landing.{entity} ORDER BY ALL")
-        for entity in ENTITIES
-    }
-    return {**tables, "_loads": query(warehouse, "SELECT * EXCLUDE (loaded_at) FROM landing._loads ORDER BY ALL")}
+    with duckdb.connect(warehouse, read_only=True) as connection:
+        times = {**dict.fromkeys(ENTITIES, "_loaded_at"), "_loads": "loaded_at"}
+        return {
+            table: connection.execute(f"SELECT * EXCLUDE ({time}) FROM landing.{table} ORDER BY ALL").fetchall()
+            for table, time in times.items()
+        }

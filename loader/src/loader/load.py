@@ -35,7 +35,7 @@ def load(
     All landing tables are made first. `force` loads what is unchanged, or newer in the warehouse, too. `clock` tells
     the time in UTC, without a time zone.
     """
-    misfits = _prepare(target)
+    misfits = target.prepare(ENTITIES.values())
     ledger = target.ledger()
     for entity, contract in ENTITIES.items():
         days = [day for name, day in parts if name == entity]
@@ -43,17 +43,6 @@ def load(
             yield from (_failed(entity, day, misfits[entity]) for day in days)
         elif days:
             yield from _EntityLoad(store, target, contract, ledger, force, clock).run(days)
-
-
-def _prepare(target: Target) -> Mapping[str, StageError]:
-    """Make the landing tables; return what is wrong with those that cannot be loaded into."""
-    misfits = {}
-    for entity, contract in ENTITIES.items():
-        try:
-            target.prepare(contract)
-        except StageError as error:
-            misfits[entity] = error
-    return misfits
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,5 +125,5 @@ class _EntityLoad:
         )
 
 
-def _failed(entity: str, day: date, error: StageError) -> Outcome:
+def _failed(entity: str, day: date, error: StageError | str) -> Outcome:
     return Outcome(entity, day, "failed", error=str(error))

@@ -6,7 +6,7 @@ DuckDB lets one process write, and nobody read meanwhile: whoever has it open ha
 import glob
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date, datetime
 from pathlib import Path
@@ -103,20 +103,30 @@ class DuckdbTarget:
     def __init__(self, connection: duckdb.DuckDBPyConnection, warehouse: str) -> None:
         self._connection = connection
         self.warehouse = warehouse
-        with self._transaction("cannot make the ledger"):
-            connection.execute(sql.CREATE_SCHEMA)
-            connection.execute(sql.CREATE_LEDGER)
 
-    def prepare(self, contract: type[Contract]) -> None:
-        """Make a landing table, or check it and add new nullable columns."""
-        with self._transaction(f"cannot make the table {SCHEMA}.{contract.entity}"):
-            found = self._connection.execute(sql.TABLE_COLUMNS, [SCHEMA, contract.entity]).fetchall()
-            if not found:
-                self._connection.execute(sql.FORGET_ENTITY, [contract.entity])
-                self._connection.execute(sql.create_table(contract))
-                return
-            for column in self._missing(contract, {row[0]: sql.TableColumn(*row) for row in found}):
-                self._connection.execute(sql.add_column(contract, column))
+    def prepare(self, contracts: Iterable[type[Contract]]) -> Mapping[str, str]:
+        """Make the ledger and the landing tables where they are missing, and look at those that are there."""
+        misfits = {}
+        execute = self._connection.execute
+        with self._transaction("cannot make the landing tables"):
+            execute(sql.CREATE_SCHEMA)
+            execute(sql.CREATE_LEDGER)
+            tables = self._tables()
+            for contract in contracts:
+                found = tables.get(contract.entity)
+                if found is None:
+                    execute(sql.FORGET_ENTITY, [contract.entity])
+                    execute(sql.create_table(contract))
+                elif misfit := _misfit(contract, found):
+                    misfits[contract.entity] = (
+                        f"the table {SCHEMA}.{contract.entity} of {self.warehouse} does not fit the contract "
+                        f"({misfit}): drop that table and load all its days again, or use another --warehouse"
+                    )
+                else:
+                    for column in sql.columns(contract):
+                        if column.name not in found:
+                            execute(sql.add_column(contract, column))
+        return misfits
 
     def ledger(self) -> Mapping[Partition, Loaded]:
         """Return what is loaded; the file's lock keeps others from changing it."""
@@ -160,25 +170,15 @@ class DuckdbTarget:
             )
         return deleted
 
+    def _tables(self) -> dict[str, dict[str, sql.TableColumn]]:
+        """Return the columns of each table of the schema, by name."""
+        tables: dict[str, dict[str, sql.TableColumn]] = {}
+        for table, name, type_, nullable in self._connection.execute(sql.ALL_COLUMNS, [SCHEMA]).fetchall():
+            tables.setdefault(table, {})[name] = sql.TableColumn(name, type_, nullable)
+        return tables
+
     def _count(self, contract: type[Contract], days: Sequence[date]) -> dict[date, int]:
         return dict(self._connection.execute(sql.count_days(contract), [days]).fetchall())
-
-    def _missing(self, contract: type[Contract], found: Mapping[str, sql.TableColumn]) -> tuple[sql.TableColumn, ...]:
-        """Return the columns to add to a table. Raises StageError where it differs otherwise from the contract."""
-        expected = {column.name: column for column in sql.columns(contract)}
-        misfit = [
-            f"{name} is {column.definition if column else 'missing'}, expected {expected[name].definition}"
-            if name in expected
-            else f"{name} is no column of the contract"
-            for name, column in {**dict.fromkeys(expected), **found}.items()
-            if column != expected.get(name) and (column is not None or not expected[name].nullable)
-        ]
-        if misfit:
-            raise StageError(
-                f"the table {SCHEMA}.{contract.entity} of {self.warehouse} does not fit the contract "
-                f"({'; '.join(misfit)}): drop that table and load all its days again, or use another --warehouse"
-            )
-        return tuple(column for name, column in expected.items() if name not in found)
 
     @contextmanager
     def _transaction(self, what: str) -> Iterator[None]:
@@ -203,6 +203,19 @@ class DuckdbTarget:
             ) from error
         except duckdb.Error as error:
             raise StageError(f"{what} in {self.warehouse}: {_reason(error)}") from error
+
+
+def _misfit(contract: type[Contract], found: Mapping[str, sql.TableColumn]) -> str:
+    """Say where a table differs from the contract otherwise than by nullable columns that are missing."""
+    expected = {column.name: column for column in sql.columns(contract)}
+    unknown = [f"{name} is no column of the contract" for name in found if name not in expected]
+    missing = [f"{name} is missing" for name, column in expected.items() if name not in found and not column.nullable]
+    other = [
+        f"{found[name].definition} should be {column.definition}"
+        for name, column in expected.items()
+        if name in found and found[name] != column
+    ]
+    return "; ".join(unknown + missing + other)
 
 
 def _compare(part: Verified, found: int) -> None:

@@ -35,12 +35,11 @@ SELECT ?, unnest(?::DATE[]), unnest(?::INTEGER[]), unnest(?::VARCHAR[]), unnest(
 """
 """Parameters: entity, then of the partitions: days, revisions, checksums of manifests, rows; then the time."""
 
-TABLE_COLUMNS = """
-SELECT column_name, data_type, is_nullable FROM duckdb_columns()
-WHERE database_name = current_database() AND schema_name = ? AND table_name = ?
-ORDER BY column_index
+ALL_COLUMNS = """
+SELECT table_name, column_name, data_type, is_nullable FROM duckdb_columns()
+WHERE database_name = current_database() AND schema_name = ?
 """
-"""Parameters: schema, table."""
+"""Parameter: schema."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import Protocol
@@ -45,11 +45,11 @@ class Target(Protocol):
     def warehouse(self) -> str:
         """Where the warehouse is, for people and reports."""
 
-    def prepare(self, contract: type[Contract]) -> None:
-        """Make the landing table of a contract, or check it and add the contract's new nullable columns.
+    def prepare(self, contracts: Iterable[type[Contract]]) -> Mapping[str, str]:
+        """Make the ledger and the landing tables, or add the contracts' new nullable columns, in one transaction.
 
-        A table newly made has nothing loaded: its rows of the ledger go. Raises StageError for a table that cannot be
-        made to fit.
+        A table newly made has nothing loaded: its rows of the ledger go. Returns, by entity, what is wrong with tables
+        that cannot be made to fit, and what to do.
         """
 
     def ledger(self) -> Mapping[Partition, Loaded]:
