@@ -2,6 +2,7 @@ import functools
 import hashlib
 import io
 import json
+import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -272,13 +273,15 @@ class MortalWriter:
 def test_a_run_killed_anywhere_and_then_a_clean_one_are_one_clean_run(
     history: tuple[bytes, ...], dead: bytes, last: bytes, tmp_path: Path, lake_of: Callable[..., dict[str, bytes]]
 ) -> None:
+    before = LocalStore(str(tmp_path / "before"))
+    for data in history:
+        land(before, data)
+        run(before, before)
+    land(before, dead)
     for deadline in range(200):
         folder = tmp_path / f"dead{deadline}"
+        shutil.copytree(tmp_path / "before", folder)
         store = LocalStore(str(folder))
-        for data in history:
-            land(store, data)
-            run(store, store)
-        land(store, dead)
         committed = store.read_versioned(KEYS["manifest"])
         mortal = MortalStore(store, deadline)
         try:
@@ -376,6 +379,7 @@ def test_a_landing_file_that_changes_meanwhile_is_taken_as_it_was_read(lake: Loc
     assert found[KEYS["raw"]] == C
     assert found[KEYS["validated_raw"]] == lines_of(C, 0, 1, 2)
     assert manifest.source.sha256 == manifest.raw.sha256 == hashlib.sha256(C).hexdigest()
+    assert run(lake, lake).status == "done"
 
 
 def lines_of(data: bytes, *numbers: int) -> bytes:
