@@ -10,10 +10,10 @@ from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 
 from dbt_stage import warehouse
+from dbt_stage.nodes import Node, one_line
 from libs.errors import StageError
 from libs.stage.report import Outcome
 
-_BUILT = ("model", "seed", "snapshot")
 _QUIET = ("--log-level", "none", "--no-use-colors")
 
 
@@ -22,54 +22,10 @@ class Call:
     """What to build and where."""
 
     project: Path
-    target: str
+    target: str | None
     file: Path
     select: Sequence[str] = ()
     full_refresh: bool = False
-
-
-@dataclasses.dataclass(frozen=True)
-class Node:
-    """The result of one node of dbt's graph. `failures` counts a test's failing rows, `rows` a built table's."""
-
-    id: str
-    name: str
-    type: str
-    schema: str
-    table: str
-    materialized: str
-    status: str
-    seconds: float
-    failures: int = 0
-    message: str = ""
-    description: str = ""
-    rows: int | None = None
-
-    @property
-    def is_built(self) -> bool:
-        """Whether it is something that dbt makes in the warehouse."""
-        return self.type in _BUILT
-
-    def outcome(self) -> Outcome:
-        """Return what the report says of the node; a warning is not a failure."""
-        numbers = {"rows": self.rows} if self.rows is not None else {}
-        if not self.is_built and self.status in ("pass", "warn", "fail"):
-            numbers["failing_rows"] = self.failures
-        details = {"type": self.type, "result": self.status, "seconds": round(self.seconds, 3)}
-        if self.description and self.status in ("warn", "fail"):
-            details["description"] = self.description
-        error = self._error()
-        return Outcome(self.name, None, "failed" if error else "done", numbers, details, error)
-
-    def _error(self) -> str | None:
-        match self.status:
-            case "success" | "pass" | "warn" | "no-op":
-                return None
-            case "fail":
-                return f"{self.failures:,} rows fail: {self.description or self.message}"
-            case "skipped":
-                return "skipped, for something that it depends on failed"
-        return one_line(self.message)
 
 
 def run(call: Call, started: Callable[[int], None], finished: Callable[[Outcome], None]) -> list[Node]:
@@ -79,7 +35,9 @@ def run(call: Call, started: Callable[[int], None], finished: Callable[[Outcome]
     and are left out. Raises StageError where dbt could not begin.
     """
     os.environ["WAREHOUSE"] = str(call.file)  # profiles.yml reads it
-    where = ("--project-dir", str(call.project), "--profiles-dir", str(call.project), "--target", call.target)
+    where = ["--project-dir", str(call.project), "--profiles-dir", str(call.project)]
+    if call.target:
+        where += ["--target", call.target]
     parsed = dbtRunner().invoke(["parse", *where, *_QUIET])
     manifest: Any = _result(parsed, call)
     nodes: list[Node] = []
@@ -103,15 +61,6 @@ def run(call: Call, started: Callable[[int], None], finished: Callable[[Outcome]
         connections: Any = DuckDBConnectionManager
         connections.close_all_connections()  # or this process would hold the file's lock until it ends
     return _with_rows(nodes, call.file)
-
-
-def one_line(message: str) -> str:
-    """Return dbt's message as one line, without the stack of macros; a hook's message speaks for itself."""
-    lines = [line.strip() for line in message.splitlines()]
-    lines = [line for line in lines if line and not line.startswith("> ")]
-    if len(lines) > 1 and " in operation " in lines[0]:
-        lines = lines[1:]
-    return " ".join(lines)
 
 
 def _result(result: dbtRunnerResult, call: Call) -> Any:
@@ -144,10 +93,6 @@ def _node(finished: Any, manifest: Any) -> Node:
 
 
 def _with_rows(nodes: Sequence[Node], file: Path) -> list[Node]:
-    tables = {node.id: (node.schema, node.table) for node in nodes if _is_table(node)}
+    tables = {node.id: (node.schema, node.table) for node in nodes if node.is_table}
     counts = warehouse.row_counts(file, tables.values())
     return [dataclasses.replace(node, rows=counts[tables[node.id]]) if node.id in tables else node for node in nodes]
-
-
-def _is_table(node: Node) -> bool:
-    return node.is_built and node.materialized != "view" and node.status == "success"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from dbt_stage import project, sources, warehouse
+from dbt_stage.nodes import counts, render
 from libs.errors import StageError
 from libs.stage import command
 from libs.stage.report import Outcome, Report
@@ -27,7 +28,7 @@ def _parser() -> command.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, parser_class=command.ArgumentParser)
 
     build = commands.add_parser("build", help="build every model and run every test")
-    build.add_argument("--target", choices=["duckdb"], default="duckdb", help="the warehouse (default: duckdb)")
+    build.add_argument("--target", choices=["duckdb"], help="the warehouse (default: the profile's, duckdb)")
     build.add_argument("--warehouse", type=Path, metavar="FILE", help=f"default: WAREHOUSE, or {warehouse.DEFAULT}")
     build.add_argument("--select", nargs="+", default=[], metavar="NODE", help="what to build, in dbt's words")
     build.add_argument("--full-refresh", action="store_true", help="build incremental models anew")
@@ -44,7 +45,7 @@ def _parser() -> command.ArgumentParser:
 
 
 def _build(args: argparse.Namespace) -> int:
-    from dbt_stage import build, summary  # imports dbt, seconds
+    from dbt_stage import build  # imports dbt, seconds
 
     folder = project.find(args.project_dir)
     file = warehouse.locate(args.warehouse)
@@ -58,8 +59,8 @@ def _build(args: argparse.Namespace) -> int:
     if not nodes:
         raise StageError(f"nothing in the project is selected by {' '.join(args.select)!r}")
     report = Report("dbt-stage", "build", [node.outcome() for node in nodes])
-    report.notes = {"warehouse": str(file), "seconds": round(seconds, 3), **summary.counts(nodes)}
-    print(report.to_json() if args.json else summary.render(nodes, seconds))
+    report.notes = {"warehouse": str(file), "seconds": round(seconds, 3), **counts(nodes)}
+    print(report.to_json() if args.json else render(nodes, seconds))
     return report.exit_code
 
 

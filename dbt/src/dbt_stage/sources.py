@@ -45,6 +45,7 @@ def write(project: Path) -> list[PurePosixPath]:
     """Write the generated files that are stale; return them."""
     written = stale(project)
     for path in written:
+        (project / path).parent.mkdir(parents=True, exist_ok=True)
         (project / path).write_text(files()[path], encoding="utf-8")
     return written
 

@@ -93,6 +93,19 @@ def dbt_stage(*arguments: str, cwd: Path = ROOT, **environment: str) -> subproce
     )
 
 
+def dbt(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Call dbt itself in the project's folder, as `uv run dbt` does."""
+    return subprocess.run(
+        [sys.executable, "-m", "dbt.cli.main", "--no-use-colors", *arguments],
+        cwd=PROJECT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
 def query(path: Path, sql: str) -> list[tuple[Any, ...]]:
     """Ask a warehouse, read-only."""
     with duckdb.connect(str(path), read_only=True) as db:
