@@ -32,7 +32,7 @@ def _glob(pattern: str) -> str:
 
 def _codec(name: str) -> str:
     try:
-        b"".decode(name)
+        "a".encode(name)
     except (LookupError, UnicodeError):
         raise ValueError(f"{name!r} is no encoding of text that Python knows, such as utf-8 or cp1252") from None
     return name
