@@ -56,5 +56,7 @@ def told(accounts: "Accounts") -> str:
         folded = f" - {account.folded:,} earlier versions of the same day" if account.folded else ""
         undated = f" ({account.undated:,} without a usable day, on the first)" if account.undated else ""
         lines.append(f"  {entity}: {account.returned:,} rows returned{folded} = {account.landed:,} landed{undated}")
-    lines.append(f"{accounts.days:,} days, {accounts.first_day} to {accounts.last_day}")
+    lines.append(
+        f"{accounts.days:,} day{'s' if accounts.days > 1 else ''}, {accounts.first_day} to {accounts.last_day}"
+    )
     return "\n".join(lines)
