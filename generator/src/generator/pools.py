@@ -44,12 +44,6 @@ def tax_rates() -> Array:
     return np.array([rate for *_, rate in LOCALES], dtype=np.int64)
 
 
-def _faker(locale: str, part: int) -> Faker:
-    fake = Faker(locale, use_weighting=False)
-    fake.seed_instance(part)
-    return fake
-
-
 def _ascii(name: str) -> str:
     """Turn a name into what stands in an e-mail address; empty where nothing of it is ASCII."""
     plain = unicodedata.normalize("NFKD", name.lower().replace("ł", "l").replace("ß", "ss"))
@@ -58,6 +52,9 @@ def _ascii(name: str) -> str:
 
 class Pools:
     """Pools, filled when first asked for. Pools by market hold the same number of entries for each, in their order."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, Faker] = {}
 
     @functools.cached_property
     def first_names(self) -> pl.Series:
@@ -97,13 +94,13 @@ class Pools:
     @functools.cached_property
     def brands(self) -> pl.Series:
         """Brands of the catalogue."""
-        fake = _faker("en_GB", 6)
+        fake = self._faker("en_GB", 6)
         return pl.Series([fake.last_name() for _ in range(_BRANDS)])
 
     @functools.cached_property
     def colours(self) -> pl.Series:
         """Colours of the catalogue."""
-        fake = _faker("en_GB", 7)
+        fake = self._faker("en_GB", 7)
         return pl.Series([re.sub("(?<=[a-z])(?=[A-Z])", " ", fake.color_name()) for _ in range(_COLOURS)])
 
     def by_market(self, pool: pl.Series, markets: Array, dice: Array) -> Array:
@@ -111,5 +108,11 @@ class Pools:
         size = len(pool) // len(LOCALES)
         return markets * size + below(dice, size)
 
+    def _faker(self, locale: str, part: int) -> Faker:
+        """Return the Faker of a locale, seeded for a part of the pools."""
+        fake = self._made.get(locale) or self._made.setdefault(locale, Faker(locale, use_weighting=False))
+        fake.seed_instance(part)
+        return fake
+
     def _fakers(self, part: int) -> list[Faker]:
-        return [_faker(locale, part) for locale, *_ in LOCALES]
+        return [self._faker(locale, part) for locale, *_ in LOCALES]

@@ -1,0 +1,137 @@
+import hashlib
+import os
+import subprocess
+import sys
+from datetime import date, timedelta
+
+import numpy as np
+import pytest
+from generator_reading import days
+
+from generator import stories
+from generator.files import Files
+from generator.sales import HORIZON, NEVER, QUIET_AFTER, Sales, draw
+from generator.seasons import black_friday, sales_on
+from generator.shop import SECONDS_A_DAY, Shop
+from generator.streams import deck
+from libs.entities import ENTITIES
+
+SHOP = Shop(seed=7, orders_per_day=30, currencies=("EUR", "JPY"))
+
+
+def test_a_day_alone_has_the_bytes_it_has_in_any_order_and_company():
+    files = Files(SHOP)
+    in_a_range = {(name, day): files.csv(name, day) for day in days(SHOP, 38) for name in ENTITIES}
+    backwards = Files(SHOP)
+    for name, day in reversed(in_a_range):
+        assert backwards.csv(name, day) == in_a_range[name, day]
+    for day in (SHOP.opened, SHOP.opened + timedelta(1), SHOP.opened + timedelta(37)):
+        for name in ENTITIES:
+            assert Files(SHOP).csv(name, day) == in_a_range[name, day]
+
+
+def test_a_shop_too_big_to_be_remembered_has_the_same_bytes(monkeypatch):
+    day = SHOP.opened + timedelta(33)
+    remembered = Files(SHOP).csv("orders", day)
+    monkeypatch.setattr("generator.cohorts._KEPT_ORDERS", 0)
+    assert Files(SHOP).csv("orders", day) == remembered
+
+
+def test_the_bytes_of_a_small_day_are_pinned():
+    """A change here changes every shop: make it on purpose only, and say so in the commit."""
+    files = Files(Shop(orders_per_day=20))
+    found = {
+        name: hashlib.sha256(b"".join(files.csv(name, day) for day in days(files.shop, 4))).hexdigest()[:16]
+        for name in ENTITIES
+    }
+    assert found == {
+        "customers": "0f95ca90912c980d",
+        "products": "a5fd765a466bcf33",
+        "orders": "aa42185098a6d781",
+        "order_items": "482918e1f6728b4d",
+        "payments": "9e96522fb34a3c3b",
+    }
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Shop(seed=8, orders_per_day=30),
+        Shop(seed=7, orders_per_day=31),
+        Shop(seed=7, orders_per_day=30, opened=date(2025, 10, 31)),
+        Shop(seed=7, orders_per_day=30, currencies=("KWD",)),
+    ],
+    ids=["seed", "orders per day", "opening day", "currency"],
+)
+def test_each_setting_makes_another_shop(other):
+    day = date(2025, 11, 5)
+    assert Files(other).csv("orders", day) != Files(Shop(seed=7, orders_per_day=30)).csv("orders", day)
+
+
+def test_the_hash_seed_of_python_changes_nothing():
+    code = (
+        "import hashlib; from generator.files import Files; from generator.shop import Shop\n"
+        "from libs.entities import ENTITIES\n"
+        "f = Files(Shop(orders_per_day=5)); d = f.shop.opened\n"
+        "print(hashlib.sha256(b''.join(f.csv(name, d) for name in ENTITIES)).hexdigest())"
+    )
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        for seed in ("0", "4711")
+    }
+    assert len(found) == 1
+
+
+def test_nothing_happens_to_a_sale_after_the_horizon_nor_to_a_plain_one_after_the_quiet_day():
+    day = SHOP.opened + timedelta(3)
+    sales = Sales.together(draw(Shop(orders_per_day=60_000), day))
+    last = np.where(sales.at < NEVER, sales.at, 0).max(axis=0) // SECONDS_A_DAY
+    plain = sales.story == stories.PLAIN
+    assert 20 < last.max() + 2 <= HORIZON
+    assert 10 < last[plain].max() + 2 <= QUIET_AFTER + 2
+    assert last[plain].max() <= QUIET_AFTER
+
+
+def test_what_takes_a_turn_is_drawn_the_same_alone():
+    shop, day = Shop(orders_per_day=2000), date(2025, 11, 20)
+    everything = Sales.together(draw(shop, day))
+    turned = everything.take(everything.story != stories.PLAIN)
+    alone = Sales.together(draw(shop, day, only_turned=True))
+    assert (alone.number == turned.number).all()
+    assert (alone.at == turned.at).all()
+    assert (alone.line_dice == turned.line_dice).all()
+
+
+def test_black_friday_is_the_peak_and_sundays_differ_from_saturdays():
+    assert black_friday(2025) == date(2025, 11, 28)
+    shop = Shop(orders_per_day=10_000)
+    usual = [sales_on(shop, date(2025, 11, 3) + timedelta(n)) for n in range(7)]
+    assert 9_000 < min(usual) <= max(usual) < 16_000
+    assert sales_on(shop, date(2025, 11, 28)) > 1.8 * max(usual)
+    assert sum(sales_on(shop, date(2025, 2, n)) for n in range(1, 29)) < 28 * 10_000
+    year = [sales_on(shop, date(2025, 11, 1) + timedelta(n)) for n in range(365)]
+    assert 9_500 < sum(year) / 365 < 11_000
+
+
+def test_a_deck_holds_each_card_by_its_share():
+    cards = deck((1, 0, 3))
+    assert len(cards) == 65_536
+    assert np.bincount(cards).tolist() == [16_384, 0, 49_152]
+
+
+def test_a_day_of_one_order_a_day_can_be_made():
+    files = Files(Shop(orders_per_day=1))
+    for day in days(files.shop, 3):
+        for name, contract in ENTITIES.items():
+            header = files.csv(name, day).split(b"\n")[0].decode()
+            assert header == ",".join(column.name for column in contract.columns())
+
+
+def test_a_day_on_which_nothing_happened_is_a_header_alone():
+    assert Files(SHOP).csv("products", SHOP.opened + timedelta(1)).count(b"\n") == 1
