@@ -113,6 +113,13 @@ def test_a_record_has_at_most_one_mebibyte(size: int, damage: str | None) -> Non
     assert [(len(r.raw), r.damage and r.damage.type) for r in read(line + b"1\n")] == [(size - 1, damage), (1, None)]
 
 
+@pytest.mark.parametrize("block", [records.BLOCK, *range(1, 8)])
+def test_both_bytes_of_a_line_end_count_wherever_blocks_end(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records, "MAX_RECORD", 5)
+    monkeypatch.setattr(records, "BLOCK", block)
+    assert plain(b"abc\r\nabcd\r\n") == [good(b"abc", "abc"), bad("record_too_long", b"abcd")]
+
+
 @pytest.mark.parametrize("block", [1, 7, 64, records.BLOCK])
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
 def test_of_an_overlong_line_the_beginning_is_kept_and_said(

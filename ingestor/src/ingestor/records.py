@@ -90,7 +90,8 @@ class _Feed:
 
     def keep_first(self) -> None:
         """Give back every line of the present record but its first."""
-        self._returned.extendleft(reversed(self.taken[1:]))
+        # None given back earlier is left: it takes all of them, and a line more, to be too long without the first.
+        self._returned.extend(self.taken[1:])
         del self.taken[1:]
 
 
