@@ -23,6 +23,7 @@ from loader_samples import (
 
 from libs import layout
 from libs.entities import ENTITIES
+from libs.errors import StageError
 from libs.manifest import FORMAT_VERSION
 from libs.stage.command import Partition
 from libs.stage.report import Outcome
@@ -30,6 +31,7 @@ from libs.storage.local import LocalStore
 from loader import load as loading
 from loader.targets.duckdb import open_duckdb
 from loader.targets.target import identifier
+from loader.verify import copy_object
 
 FIRST, SECOND = datetime(2025, 11, 16, 3), datetime(2025, 11, 17, 3)  # noqa: DTZ001 - the warehouse's times have no zone
 
@@ -214,6 +216,13 @@ def test_an_object_that_is_gone_means_ingest_again(store: LocalStore, warehouse:
 
     assert outcome.status == "failed"
     assert "is missing: ingest again" in outcome.error
+
+
+def test_a_full_or_missing_temporary_folder_fails_in_words(store: LocalStore, tmp_path: Path) -> None:
+    its = put(store, "orders", DAY, rows("orders", 3))
+
+    with pytest.raises(StageError, match=r"cannot copy .* No such file or directory"):
+        copy_object(store, its, ENTITIES["orders"], tmp_path / "missing" / "copy.csv")
 
 
 @pytest.mark.parametrize(
