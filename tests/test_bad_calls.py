@@ -52,7 +52,7 @@ BAD_CALLS = {
     "no warehouse": ("loader load --entity orders --date 2025-11-01 --source {lake} --warehouse {data}", 1, "{data}"),
     "nothing loaded": ("dbt-stage build --warehouse {data}/empty.duckdb", 1, "loader load"),
     "unknown export": ("ingestor land --export oilst --input {data} --dest {lake}", 2, "oilst"),
-    "missing input": ("ingestor land --export olist --input {data}/no --dest {lake}", 1, "{data}/no"),
+    "missing input": ("ingestor land --export olist --input {data}/no --dest {lake}", 2, "{data}/no"),
 }
 
 
@@ -96,5 +96,5 @@ def holder(made: Path) -> Iterator[int]:
 def test_a_locked_warehouse_names_its_holder(stage: str, made: Path, holder: int) -> None:
     words = f"{stage} --warehouse {made}/shop.duckdb --lock-wait 1".format(lake=made / "lake").split()
     done = call(made, *words, code=1)
-    assert len(done.stderr.splitlines()) == 1, done.stderr
-    assert str(holder) in done.stderr
+    *_, refused = done.stderr.splitlines()  # the loader says at once that it waits
+    assert f" {holder} " in refused
