@@ -4,9 +4,15 @@
 {%- endmacro %}
 
 
+{#- Money that is a sum of others. -#}
+{% macro sum_of_money(expression) -%}
+  cast({{ expression }} as decimal(38, 4))
+{%- endmacro %}
+
+
 {#- Money added up: 0 where there is nothing to add. -#}
 {% macro sum_money(expression) -%}
-  cast(coalesce(sum({{ expression }}), 0) as decimal(38, 4))
+  {{ sum_of_money("coalesce(sum(" ~ expression ~ "), 0)") }}
 {%- endmacro %}
 
 
@@ -51,4 +57,16 @@
     - {{ round_to_minor_unit(amount ~ " * (" ~ running ~ " - " ~ weight ~ ") / " ~ all, minor_unit) }}
     as decimal(18, 4)
   )
+{%- endmacro %}
+
+
+{#-
+  The share of one component in an amount that is spread over what is left of all of them:
+  min(amount, left) × component / left, rounded to the minor unit; 0 where nothing is left.
+-#}
+{% macro share_of_left(amount, component, all_left, minor_unit) -%}
+  case
+    when {{ all_left }} <= 0 then {{ money(0) }}
+    else {{ round_to_minor_unit("least(" ~ amount ~ ", " ~ all_left ~ ") * " ~ component ~ " / " ~ all_left, minor_unit) }}
+  end
 {%- endmacro %}

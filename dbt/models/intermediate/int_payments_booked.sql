@@ -31,6 +31,7 @@ select
   known_customer_id as customer_id,
   kind,
   currency,
+  paid_at,
   {{ day_of("paid_at") }} as paid_date,
   status = 'settled' as is_settled,
   case

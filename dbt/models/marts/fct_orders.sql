@@ -12,15 +12,15 @@ counted as (
 
 ),
 
-sequences as (
+terms as (
 
-  select * from {{ ref("int_order_sequences") }}
+  select * from {{ ref("int_order_terms") }}
 
 ),
 
-payments as (
+sequences as (
 
-  select * from {{ ref("int_order_payments") }}
+  select * from {{ ref("int_order_sequences") }}
 
 ),
 
@@ -43,7 +43,7 @@ select
   orders.shipping,
   orders.other,
   orders.total,
-  orders.tax_included,
+  orders.tax_included as document_tax_included,
   orders.channel,
   orders.coupon_code,
   orders.ship_city,
@@ -63,18 +63,28 @@ select
   counted.is_counted,
   counted.is_order,
 
-  case when counted.is_counted and orders.kind = 'sale' then orders.subtotal else {{ money(0) }} end as gross_sales,
-  case when counted.is_counted and orders.kind = 'sale' then orders.discount else {{ money(0) }} end as discounts,
-  case when counted.is_counted and orders.kind = 'adjustment' then orders.total else {{ money(0) }} end as adjustments,
+  terms.gross_sales,
+  terms.discounts,
+  terms.returns,
+  terms.net_sales,
+  terms.shipping_charges,
+  terms.taxes,
+  terms.other_charges,
+  terms.total_sales,
+  terms.tax_included,
+  terms.adjustments,
 
-  coalesce(payments.amount_paid, 0) as amount_paid,
-  coalesce(payments.amount_refunded, 0) as amount_refunded,
-  coalesce(payments.amount_charged_back, 0) as amount_charged_back,
-  coalesce(payments.amount_received, 0) as amount_received,
+  terms.amount_returned,
+  terms.amount_credited,
+  terms.amount_paid,
+  terms.amount_refunded,
+  terms.amount_charged_back,
+  terms.amount_received,
+  terms.balance,
 
   coalesce(lines.line_count, 0) as line_count,
   coalesce(lines.units, 0) as units,
-  coalesce(payments.payment_count, 0) as payment_count,
+  terms.payment_count,
 
   sequences.order_sequence,
   case
@@ -89,6 +99,6 @@ select
   {{ day_of("orders.delivered_at") }} > {{ day_of("orders.estimated_delivery_at") }} as is_late
 from orders
 inner join counted on orders.order_id = counted.order_id
+inner join terms on orders.order_id = terms.order_id
 left join sequences on orders.order_id = sequences.order_id
-left join payments on orders.order_id = payments.sales_order_id
 left join lines on orders.order_id = lines.order_id
