@@ -1,3 +1,4 @@
+import dataclasses
 import hashlib
 import os
 import subprocess
@@ -10,7 +11,7 @@ from generator_reading import days
 
 from generator import stories
 from generator.files import Files
-from generator.sales import HORIZON, NEVER, QUIET_AFTER, Sales, draw
+from generator.sales import HORIZON, NEVER, QUIET_AFTER, Sales, draw, happening
 from generator.seasons import black_friday, sales_on
 from generator.shop import SECONDS_A_DAY, Shop
 from generator.streams import deck
@@ -98,14 +99,13 @@ def test_nothing_happens_to_a_sale_after_the_horizon_nor_to_a_plain_one_after_th
     assert last[plain].max() <= QUIET_AFTER
 
 
-def test_what_takes_a_turn_is_drawn_the_same_alone():
-    shop, day = Shop(orders_per_day=2000), date(2025, 11, 20)
-    everything = Sales.together(draw(shop, day))
-    turned = everything.take(everything.story != stories.PLAIN)
-    alone = Sales.together(draw(shop, day, only_turned=True))
-    assert (alone.number == turned.number).all()
-    assert (alone.at == turned.at).all()
-    assert (alone.line_dice == turned.line_dice).all()
+@pytest.mark.parametrize("lag", [0, 1, 2, 5, QUIET_AFTER, QUIET_AFTER + 1, 20, HORIZON])
+def test_what_a_later_file_tells_of_is_drawn_the_same_alone(lag):
+    shop, day = Shop(orders_per_day=40_000), date(2025, 11, 20)
+    of_all = Sales.together(happening(chunk, lag) for chunk in draw(shop, day))
+    alone = Sales.together(draw(shop, day, lag))
+    for field in dataclasses.fields(Sales):
+        assert (getattr(alone, field.name) == getattr(of_all, field.name)).all()
 
 
 def test_black_friday_is_the_peak_and_sundays_differ_from_saturdays():

@@ -1,7 +1,9 @@
 import csv
 import io
 import json
+import re
 from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -9,6 +11,7 @@ from pydantic import ValidationError
 from generator.faults import FAULTS, Plan, damage
 from generator.files import Files
 from generator.shop import Shop
+from generator.stories import STORIES
 from libs.entities import ENTITIES
 from libs.errors import CallError
 
@@ -102,3 +105,16 @@ def test_truth_is_a_line_of_json(clean):
 def test_a_plan_that_cannot_be_is_refused(plan):
     with pytest.raises(CallError):
         Plan(*plan)
+
+
+def test_the_readme_lists_faults_and_stories_as_they_are():
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    for fault in FAULTS.values():
+        suits = "all" if len(fault.entities) == len(ENTITIES) else ", ".join(fault.entities)
+        row = next(line for line in readme.splitlines() if line.startswith(f"| `{fault.name}` |"))
+        assert row.startswith(f"| `{fault.name}` | {fault.says}")
+        assert row.endswith(f"| {suits} |")
+    rows = [line.split("|")[1:3] for line in readme.splitlines() if re.match(r"\| `\w+`.* \| [0-9, ]+ \|", line)]
+    pairs = [pair for names, numbers in rows for pair in zip(names.split(","), numbers.split(","), strict=True)]
+    shares = {name.strip(" `"): int(share) for name, share in pairs}
+    assert shares == {story.name: story.share for story in STORIES if story.name != "plain"}

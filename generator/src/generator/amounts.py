@@ -155,12 +155,12 @@ def document(shop: Shop, sales: Sales, lines: Lines, amounts: Amounts) -> tuple[
 
 
 def _list_prices(shop: Shop, sales: Sales, owner: Array, product: Array) -> Array:
-    days, which = np.unique(sales.day, return_inverse=True)
-    dates = [date(1970, 1, 1) + timedelta(int(day)) for day in days]
-    lists = [products.in_currencies(shop, products.price_list(shop, day)) for day in dates]
-    if not lists:
+    if not len(sales):
         return np.zeros(0, dtype=np.int64)
-    found: Array = np.stack(lists)[which[owner], sales.currency[owner], product]
+    first, last = int(sales.day.min()), int(sales.day.max())
+    dates = (date(1970, 1, 1) + timedelta(number) for number in range(first, last + 1))
+    lists = np.stack([products.in_currencies(shop, products.price_list(shop, day)) for day in dates])
+    found: Array = lists[(sales.day - first)[owner], sales.currency[owner], product]
     return found
 
 

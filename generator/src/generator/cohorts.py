@@ -1,18 +1,20 @@
 """The sales that a day's files tell of: those of the day and those of earlier days to which something happens on it."""
 
 import dataclasses
-from collections.abc import Callable, Iterable
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from functools import lru_cache
 
 import numpy as np
 
 from generator.amounts import Amounts, Lines, document, price
-from generator.sales import HORIZON, QUIET_AFTER, Sales, draw, happening
+from generator.sales import HORIZON, Sales, draw, happening
 from generator.shop import SECONDS_A_DAY, Shop, epoch_day
 from generator.streams import Array
 
-_KEPT_ORDERS = 500_000
+_KEPT_ORDERS = 1_500_000
 """Sales kept in memory from one day of a range to the next, if that is enough for all the days looked back at."""
 
 
@@ -42,9 +44,8 @@ class Cohorts:
 
     def __init__(self, shop: Shop) -> None:
         self._shop = shop
-        self._draw: Callable[[date, bool], Iterable[Sales]] = lambda day, turned: draw(shop, day, only_turned=turned)
-        if shop.orders_per_day * QUIET_AFTER <= _KEPT_ORDERS:
-            self._draw = lru_cache(HORIZON + 1)(lambda day, turned: list(draw(shop, day, only_turned=turned)))
+        self._remembers = shop.orders_per_day * (HORIZON + 1) <= _KEPT_ORDERS
+        self._drawn: Callable[[date], list[Sales]] = lru_cache(HORIZON + 1)(lambda day: list(draw(shop, day)))
         self._told: Callable[[date], Told] = lru_cache(1)(self._tell)
 
     def told_on(self, day: date) -> Told:
@@ -52,11 +53,15 @@ class Cohorts:
         return self._told(day)
 
     def _tell(self, day: date) -> Told:
-        parts = []
-        for lag in range(min(HORIZON, (day - self._shop.opened).days), -1, -1):
-            for chunk in self._draw(day - timedelta(lag), lag > QUIET_AFTER):
-                parts.append(chunk.take(happening(chunk, lag)))
-        sales = Sales.together(parts)
+        lags = range(min(HORIZON, (day - self._shop.opened).days), -1, -1)
+        with ThreadPoolExecutor(os.cpu_count()) as threads:  # numpy works outside of Python's lock
+            drawn = threads.map(lambda lag: self._happening(day - timedelta(lag), lag), lags)
+            sales = Sales.together(chunk for chunks in drawn for chunk in chunks)
         lines, amounts = price(self._shop, sales)
         back_lines, back = document(self._shop, sales, lines, amounts)
         return Told(self._shop, sales, epoch_day(day) - sales.day, lines, amounts, back_lines, back)
+
+    def _happening(self, day: date, lag: int) -> list[Sales]:
+        if self._remembers:
+            return [happening(chunk, lag) for chunk in self._drawn(day)]
+        return list(draw(self._shop, day, lag))

@@ -186,60 +186,82 @@ class Sales:
         return cls(**{name: np.concatenate([getattr(part, name) for part in listed], axis=-1) for name in names})
 
 
-def draw(shop: Shop, day: date, *, only_turned: bool = False) -> Iterator[Sales]:
-    """Draw the sales of a day, chunk by chunk; first those to which nothing unusual happens, unless left out."""
+def draw(shop: Shop, day: date, lag: int | None = None) -> Iterator[Sales]:
+    """Draw the sales of a day, chunk by chunk, those without a turn first.
+
+    With a `lag`, only those of which the files of so many days later tell: the rest is left out as early as possible.
+    """
     count = sales_on(shop, day)
     hours, seconds, chance, luck = roll(shop.stream(Purpose.SALES, day), 4, count)
     ordered = np.sort(moments(hours, seconds))
     worth = _WORTH[luck]
     story = np.where(worth == Worth.USUAL, stories.DECK[chance], stories.PLAIN)
     parts = ((Purpose.PLAIN_SALES, story == stories.PLAIN), (Purpose.TURNED_SALES, story != stories.PLAIN))
-    for purpose, mask in parts[only_turned:]:
+    for purpose, mask in parts[lag is not None and lag > QUIET_AFTER :]:
         rng = shop.stream(purpose, day)
         places = np.flatnonzero(mask)
         for start in range(0, len(places), _CHUNK):
             chunk = places[start : start + _CHUNK]
-            yield _chunk(shop, day, rng, chunk, ordered[chunk], worth[chunk], story[chunk])
+            yield _chunk(shop, day, lag, rng, chunk, ordered[chunk], worth[chunk], story[chunk])
 
 
 def _chunk(
-    shop: Shop, day: date, rng: np.random.Generator, places: Array, ordered: Array, worth: Array, story: Array
+    shop: Shop,
+    day: date,
+    lag: int | None,
+    rng: np.random.Generator,
+    places: Array,
+    ordered: Array,
+    worth: Array,
+    story: Array,
 ) -> Sales:
     """Draw some sales of a day; `places` are theirs among the sales of the day."""
     dice = roll(rng, len(Die), len(places))
     people = rng.integers(0, 2**32, size=len(places), dtype=np.uint32)
     line_count = 1 + _LINES[dice[Die.LINES]].astype(np.int64)
+    line_dice = roll(rng, len(LineDie), int(line_count.sum()))
     guest = _percent(dice[Die.GUEST], _GUESTS)
     method = _methods(dice, story, worth)
     plan = _plans(dice, story, worth, guest)
     paying = _paying(dice, story, worth, method)
-    days = np.full(len(places), epoch_day(day), dtype=np.int64)
+    at = _life(ordered, dice, story, plan, paying)
+    late, paid_late = _LATE[dice[Die.LATE]], _PAID_LATE[dice[Die.PAID_LATE]]
+    if lag is None:
+        which, lines = np.arange(len(places)), np.arange(line_dice.shape[1])
+    else:
+        wanted = _happening(at, late, paid_late, lag)
+        which, lines = np.flatnonzero(wanted), np.flatnonzero(np.repeat(wanted, line_count))
+    buyer = _buyers(shop, day, people[which], dice[Die.NEWCOMER, which])
+    days = np.full(len(which), epoch_day(day), dtype=np.int64)
     return Sales(
         day=days,
-        number=numbers(days[:1], places),
-        buyer=_buyers(shop, day, people, dice[Die.NEWCOMER]),
-        guest=guest,
-        currency=below(dice[Die.CURRENCY], len(shop.currencies)).astype(np.uint8),
-        story=story.astype(np.uint8),
-        worth=worth.astype(np.uint8),
-        method=method.astype(np.uint8),
-        plan=plan.astype(np.uint8),
-        paying=paying.astype(np.uint8),
-        late=_LATE[dice[Die.LATE]].astype(np.uint8),
-        paid_late=_PAID_LATE[dice[Die.PAID_LATE]].astype(np.uint8),
-        dice=dice[:KEPT_DICE],
-        at=_life(ordered, dice, story, plan, paying),
-        line_count=line_count,
-        line_dice=roll(rng, len(LineDie), int(line_count.sum())),
+        number=numbers(days[:1], places[which]),
+        buyer=buyer,
+        guest=guest[which],
+        currency=below(dice[Die.CURRENCY, which], len(shop.currencies)).astype(np.uint8),
+        story=story[which].astype(np.uint8),
+        worth=worth[which].astype(np.uint8),
+        method=method[which].astype(np.uint8),
+        plan=plan[which].astype(np.uint8),
+        paying=paying[which].astype(np.uint8),
+        late=late[which].astype(np.uint8),
+        paid_late=paid_late[which].astype(np.uint8),
+        dice=dice[:KEPT_DICE].take(which, axis=1),
+        at=at.take(which, axis=1),
+        line_count=line_count[which],
+        line_dice=line_dice.take(lines, axis=1),
     )
 
 
-def happening(sales: Sales, lag: int) -> Array:
-    """Tell which sales of a day have a row in the files of `lag` days later."""
+def happening(sales: Sales, lag: int) -> Sales:
+    """Keep the sales of a day of which the files of `lag` days later tell."""
+    return sales.take(_happening(sales.at, sales.late, sales.paid_late, lag))
+
+
+def _happening(at: Array, late: Array, paid_late: Array, lag: int) -> Array:
     start = lag * SECONDS_A_DAY
-    on_time = ((sales.at >= start) & (sales.at < start + SECONDS_A_DAY)).any(axis=0)
-    paid_late = sales.at[Moment.PAID] // SECONDS_A_DAY + sales.paid_late == lag
-    found: Array = on_time | (sales.late == lag) | paid_late
+    on_time = ((at >= start) & (at < start + SECONDS_A_DAY)).any(axis=0)
+    found: Array = on_time | (late == lag) | (at[Moment.PAID] // SECONDS_A_DAY + paid_late == lag)
     return found
 
 
