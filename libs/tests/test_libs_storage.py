@@ -175,6 +175,15 @@ def test_a_missing_folder_is_told(tmp_path: Path) -> None:
         pass
 
 
+def test_a_file_has_the_mode_that_the_umask_gives(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        put(LocalStore(str(tmp_path)), "a", b"x")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o640
+
+
 def test_what_killed_writers_left_is_swept_after_a_day(tmp_path: Path) -> None:
     leftovers = tmp_path / ".tmp"
     leftovers.mkdir()

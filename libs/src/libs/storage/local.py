@@ -3,8 +3,8 @@
 import fcntl
 import hashlib
 import os
-import tempfile
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -144,7 +144,7 @@ class LocalStore:
         if not self._swept:
             self._swept = True
             _sweep(folder)
-        return tempfile.NamedTemporaryFile(dir=folder, delete=False)
+        return (folder / uuid.uuid4().hex).open("xb")  # with the mode that the umask gives; tempfile's is private
 
     def _told(self, verb: str, key: str) -> _Told:
         return _Told(f"cannot {verb} {self.url(key)}")
