@@ -70,3 +70,14 @@
     else {{ round_to_minor_unit("least(" ~ amount ~ ", " ~ all_left ~ ") * " ~ component ~ " / " ~ all_left, minor_unit) }}
   end
 {%- endmacro %}
+
+
+{#- The smallest amount of a currency: one minor unit. -#}
+{% macro smallest_amount(minor_unit) -%}
+  case {{ minor_unit }}
+    when 0 then {{ money(1) }}
+    when 2 then {{ money("0.01") }}
+    when 3 then {{ money("0.001") }}
+    when 4 then {{ money("0.0001") }}
+  end
+{%- endmacro %}
