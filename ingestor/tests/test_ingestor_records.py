@@ -18,7 +18,7 @@ Plain = tuple[bytes, list[str], str | None]
 
 
 def plain(data: bytes) -> list[Plain]:
-    return [(r.raw, r.fields, r.damage and r.damage.type) for r in read(data)]
+    return [(r.raw, r.fields, r.damage.type if r.damage else None) for r in read(data)]
 
 
 def good(raw: bytes, *fields: str) -> Plain:
