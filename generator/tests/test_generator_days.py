@@ -125,8 +125,10 @@ def test_a_deck_holds_each_card_by_its_share():
     assert np.bincount(cards).tolist() == [16_384, 0, 49_152]
 
 
-def test_a_day_of_one_order_a_day_can_be_made():
-    files = Files(Shop(orders_per_day=1))
+def test_a_shop_of_one_order_a_day_or_none_can_be_made():
+    files = Files(Shop(orders_per_day=1, opened=date(2025, 12, 25)))
+    assert sales_on(files.shop, files.shop.opened) == 0
+    assert files.csv("payments", files.shop.opened).count(b"\n") == 1
     for day in days(files.shop, 3):
         for name, contract in ENTITIES.items():
             header = files.csv(name, day).split(b"\n")[0].decode()

@@ -187,7 +187,7 @@ class Sales:
 
 
 def draw(shop: Shop, day: date, lag: int | None = None) -> Iterator[Sales]:
-    """Draw the sales of a day, chunk by chunk, those without a turn first.
+    """Draw the sales of a day, chunk by chunk (a day without sales: empty ones), those without a turn first.
 
     With a `lag`, only those of which the files of so many days later tell: the rest is left out as early as possible.
     """
@@ -200,7 +200,7 @@ def draw(shop: Shop, day: date, lag: int | None = None) -> Iterator[Sales]:
     for purpose, mask in parts[lag is not None and lag > QUIET_AFTER :]:
         rng = shop.stream(purpose, day)
         places = np.flatnonzero(mask)
-        for start in range(0, len(places), _CHUNK):
+        for start in range(0, max(len(places), 1), _CHUNK):
             chunk = places[start : start + _CHUNK]
             yield _chunk(shop, day, lag, rng, chunk, ordered[chunk], worth[chunk], story[chunk])
 
