@@ -5,6 +5,7 @@ import json
 import shutil
 import tempfile
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -454,3 +455,24 @@ def test_ingesting_twice_changes_nothing_whatever_the_file(pieces: list[bytes], 
         again = run(store, store)
         assert again.numbers["quarantined"] == 0
         assert contents(Path(folder))[KEYS["validated_raw"]] == before[KEYS["validated_raw"]]
+
+
+@pytest.mark.docker
+def test_a_bucket_gets_the_bytes_that_a_folder_gets(fake_gcs: str, lake_of: Callable[..., dict[str, bytes]]) -> None:
+    from google.auth.credentials import AnonymousCredentials
+    from google.cloud import storage
+
+    from libs.storage.gcs import GcsStore
+
+    client = storage.Client("test", AnonymousCredentials(), client_options={"api_endpoint": fake_gcs})
+    bucket = f"ingestor-{uuid.uuid4().hex}"
+    client.bucket(bucket).create()
+    store = GcsStore(client, bucket, "some/prefix")
+    with pytest.raises(StageError, match="has not arrived"):
+        run(store, store)
+    for data, status in ((A, "done"), (A, "unchanged"), (B, "done")):
+        land(store, data)
+        assert run(store, store).status == status
+    for key, expected in lake_of(A, B).items():
+        with store.read(key) as stream:
+            assert stream.read() == expected
