@@ -2,18 +2,15 @@ with
 
 daily as (
 
-  select coalesce(sum(first_orders), 0) as first_orders from {{ ref("daily_sales") }}
+  select cast(coalesce(sum(first_orders), 0) as bigint) as customers from {{ ref("daily_sales") }}
 
 ),
 
-customers as (
+dimension as (
 
-  select count(*) as customers_with_orders from {{ ref("dim_customers") }}
+  select cast(count(*) as bigint) as customers from {{ ref("dim_customers") }}
   where orders >= 1
 
 )
 
-select *
-from daily
-cross join customers
-where first_orders <> customers_with_orders
+{{ symmetric_difference("daily", "dimension") }}

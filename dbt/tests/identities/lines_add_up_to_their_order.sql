@@ -1,4 +1,4 @@
--- for each sale whose documents all have lines that meet their subtotal: Σ gross_sales, discounts of lines = the order's
+-- for each sale whose documents all have lines that meet their subtotal: Σ of its lines = the order
 with
 
 orders as (

@@ -1,0 +1,5 @@
+select
+  payment_id,
+  method
+from {{ ref("stg_payments") }}
+where method = 'unknown'

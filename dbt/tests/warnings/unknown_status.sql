@@ -1,0 +1,5 @@
+select
+  order_id,
+  status
+from {{ ref("stg_orders") }}
+where status = 'unknown'
