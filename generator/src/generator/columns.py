@@ -16,8 +16,8 @@ def words(pool: Sequence[str | None] | pl.Series, chosen: Array, valid: Array | 
     return _where(series.gather(pl.Series(np.asarray(chosen).astype(np.uint32))), valid)
 
 
-def codes(prefix: str, numbers: Array, valid: Array | None = None) -> pl.Series:
-    """Write ids: a prefix and a number."""
+def codes(prefix: str | pl.Series, numbers: Array, valid: Array | None = None) -> pl.Series:
+    """Write ids: a prefix, one for all or one each, and a number."""
     column = pl.select(pl.lit(prefix) + pl.Series(numbers, dtype=pl.Int64).cast(pl.String)).to_series()
     return _where(column, valid)
 

@@ -39,10 +39,8 @@ def channels(dice: Array) -> Array:
 
 def document_ids(told: Told, which: Array) -> pl.Series:
     """Write the ids of the documents that follow sales: R for returns, A for adjustments."""
-    adjustment = _documents(told)[which] == Document.ADJUSTMENT
-    number = told.sales.number[which]
-    chosen = pl.when(pl.Series(adjustment)).then(codes("A", number)).otherwise(codes("R", number))
-    return pl.select(chosen).to_series()
+    prefixes = words(["R", "A"], _documents(told)[which] == Document.ADJUSTMENT)
+    return codes(prefixes, told.sales.number[which])
 
 
 def documented(told: Told) -> Array:
@@ -81,9 +79,9 @@ def _sales(told: Told, pools: Pools) -> pl.DataFrame:
     changes = sales.at[: Moment.DOCUMENTED][:, which]
     seen = changes < (as_of + 1) * SECONDS_A_DAY
     times = {moment: datetimes(told.seconds(changes[moment], which), valid=seen[moment]) for moment in range(6)}
-    status = np.max(np.where(seen, np.arange(6)[:, None], 0), axis=0)
+    status = np.max(seen * np.arange(6, dtype=np.uint8)[:, None], axis=0)
     unavailable = (stories.told("end")[sales.story[which]] == End.UNAVAILABLE) & (status == Moment.CANCELLED)
-    updated = np.max(np.where(seen, changes, 0), axis=0)
+    updated = np.max(changes * seen, axis=0)
     amounts = Amounts(**{field.name: getattr(told.amounts, field.name)[which] for field in dataclasses.fields(Amounts)})
     promised = (_PROMISED_DAYS * 24 + _PROMISED_HOUR) * 3600 + np.zeros(len(which), dtype=np.int64)
     return pl.DataFrame(

@@ -12,7 +12,6 @@ from generator.columns import amounts as money
 from generator.columns import codes, datetimes, whole, words
 from generator.customers import ids as customer_ids
 from generator.money import percent
-from generator.orders import document_ids
 from generator.sales import CARD, GIFT_CARD, METHODS, NEVER, TRANSFER, Die, Moment, Paying, Plan
 from generator.shop import SECONDS_A_DAY
 from generator.stories import Charge, Document, Link, Refund
@@ -22,6 +21,9 @@ STATUSES = ("pending", "authorized", "settled", "failed", "voided")
 PENDING, AUTHORIZED, SETTLED, FAILED, VOIDED = range(5)
 
 KINDS = ("payment", "refund", "chargeback")
+PAYMENT, REFUND, CHARGEBACK = range(3)
+
+_Group = dict[str, Array | int]
 
 _WAYS = {
     Paying.AT_ONCE: (SETTLED, SETTLED),
@@ -75,12 +77,9 @@ def table(told: Told) -> pl.DataFrame:
     """Return the payments created or changed on the day."""
     sales = told.sales
     movements = _movements(told)
-    lag = told.lag[movements.sale]
-    made_day, decided_day = movements.made // SECONDS_A_DAY, movements.decided // SECONDS_A_DAY
-    created = made_day + movements.late == lag
-    changed = (decided_day == lag) & (decided_day > made_day)
+    created, changed = _told_of(movements.made, movements.decided, movements.late, told.lag[movements.sale])
     places = np.concatenate([np.flatnonzero(created), np.flatnonzero(changed)])
-    as_of = np.concatenate([made_day[created], decided_day[changed]])
+    as_of = np.concatenate([movements.made[created], movements.decided[changed]]) // SECONDS_A_DAY
     order = np.lexsort((as_of, movements.slot[places], movements.sale[places]))
     rows, as_of = movements.take(places[order]), as_of[order]
     decided = rows.decided < (as_of.astype(np.int64) + 1) * SECONDS_A_DAY
@@ -115,52 +114,62 @@ def table(told: Told) -> pl.DataFrame:
 
 def _orders(told: Told, rows: Movements, on_account: Array) -> pl.Series:
     """Write what the movements are for: the sale, its return where that is all the shop knows, or nothing."""
-    sold = codes("O", told.sales.number[rows.sale], valid=~on_account)
-    chosen = pl.when(pl.Series(rows.on_document)).then(document_ids(told, rows.sale)).otherwise(sold)
-    return pl.select(chosen).to_series()
+    prefixes = words(["O", "R"], rows.on_document)
+    return codes(prefixes, told.sales.number[rows.sale], valid=~on_account)
+
+
+def _told_of(made: Array, decided: Array, late: Array | int, lag: Array) -> tuple[Array, Array]:
+    """Tell which movements the day's file tells of as they were made, and which as they were decided on a later day."""
+    made_day, decided_day = made // SECONDS_A_DAY, decided // SECONDS_A_DAY
+    return made_day + late == lag, (decided_day == lag) & (decided_day > made_day)
 
 
 def _movements(told: Told) -> Movements:
-    """Make all movements of the sales told of, whenever they happen."""
-    sales, at = told.sales, told.sales.at
-    whole_amount, part, due = _charges(told)
-    first, last = (np.array([way[n] for _, way in sorted(_WAYS.items())])[sales.paying] for n in (0, 1))
-    nothing = np.zeros(len(sales), dtype=np.int64)
-    never = np.full(len(sales), NEVER, dtype=np.int64)
-    settled, failed = nothing + SETTLED, nothing + FAILED
-    refund, refund_line, on_document = _refunds(told, whole_amount)
-    refund_first = np.where(at[Moment.REFUND_SETTLED] < NEVER, PENDING, SETTLED)
-    is_split = part > 0
-    paid = at[Moment.PAID]
-    no = np.zeros(len(sales), dtype=np.bool_)
-    groups = [
-        (Slot.TRIED, 0, sales.method, failed, failed, at[Moment.TRIED], never, nothing, due, nothing, no),
-        (Slot.PAID, 0, sales.method, first, last, paid, at[Moment.DECIDED], sales.paid_late, due, nothing, no),
-        (
-            Slot.PART, 0, nothing + GIFT_CARD, settled, settled,
-            np.where(is_split, paid, NEVER), never, sales.paid_late, part, nothing, no,
-        ),
-        (Slot.REPEATED, 0, sales.method, settled, settled, at[Moment.REPEATED], never, nothing, due, nothing, no),
-        (
-            Slot.REFUNDED, 1, sales.method, refund_first, settled,
-            at[Moment.REFUNDED], at[Moment.REFUND_SETTLED], nothing, refund, refund_line, on_document,
-        ),
-        (
-            Slot.REFUNDED_AGAIN, 1, sales.method, settled, settled,
-            at[Moment.REFUNDED_AGAIN], never, nothing, refund, refund_line, no,
-        ),
-        (
-            Slot.CHARGED_BACK, 2, sales.method, settled, settled,
-            at[Moment.CHARGED_BACK], never, nothing, due, nothing, no,
-        ),
-    ]  # fmt: skip
-    free = (whole_amount == 0) & (sales.method == GIFT_CARD)
-    parts = []
-    for slot, kind, *columns in groups:
-        made, amount = columns[3], columns[6]
-        wanted = np.flatnonzero((made < NEVER) & ((amount > 0) | (free & (slot == Slot.PAID))))
-        parts.append([wanted, np.full(len(wanted), slot), np.full(len(wanted), kind), *(c[wanted] for c in columns)])
-    return Movements(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    """Make the movements that the day's file tells of."""
+    sales = told.sales
+    tried, paid, decided, repeated, refunded, refund_settled, again, back = sales.at[Moment.TRIED :]
+    total, part, due = _charges(told)
+    refund, refund_line, on_document = _refunds(told, total, due)
+    first, last = (np.array([_WAYS[paying][n] for paying in Paying])[sales.paying] for n in (0, 1))
+    usual: _Group = {
+        "kind": PAYMENT,
+        "method": sales.method,
+        "first": SETTLED,
+        "last": SETTLED,
+        "decided": NEVER,
+        "late": 0,
+        "line_number": 0,
+        "on_document": False,
+    }
+    late = sales.paid_late
+    groups: dict[Slot, _Group] = {
+        Slot.TRIED: {"made": tried, "amount": due, "first": FAILED, "last": FAILED},
+        Slot.PAID: {"made": paid, "amount": due, "first": first, "last": last, "decided": decided, "late": late},
+        Slot.PART: {"made": np.where(part > 0, paid, NEVER), "amount": part, "method": GIFT_CARD, "late": late},
+        Slot.REPEATED: {"made": repeated, "amount": due},
+        Slot.REFUNDED: {
+            "made": refunded,
+            "amount": refund,
+            "kind": REFUND,
+            "first": np.where(refund_settled < NEVER, PENDING, SETTLED),
+            "decided": refund_settled,
+            "line_number": refund_line,
+            "on_document": on_document,
+        },
+        Slot.REFUNDED_AGAIN: {"made": again, "amount": refund, "kind": REFUND, "line_number": refund_line},
+        Slot.CHARGED_BACK: {"made": back, "amount": due, "kind": CHARGEBACK},
+    }
+    given_away = (total == 0) & (sales.method == GIFT_CARD)
+    made: list[Movements] = []
+    for slot, group in groups.items():
+        columns = {name: np.broadcast_to(value, len(sales)) for name, value in {**usual, **group}.items()}
+        created, changed = _told_of(columns["made"], columns["decided"], columns["late"], told.lag)
+        moves = (columns["amount"] > 0) | (given_away & (slot == Slot.PAID))
+        sale = np.flatnonzero((created | changed) & moves & (columns["made"] < NEVER))
+        chosen = {name: column[sale] for name, column in columns.items()}
+        made.append(Movements(sale=sale, slot=np.full(len(sale), slot), **chosen))
+    names = [field.name for field in dataclasses.fields(Movements)]
+    return Movements(**{name: np.concatenate([getattr(one, name) for one in made]) for name in names})
 
 
 def _charges(told: Told) -> tuple[Array, Array, Array]:
@@ -179,7 +188,7 @@ def _charges(told: Told) -> tuple[Array, Array, Array]:
     return total, part, np.maximum(total - part + odd, 0)
 
 
-def _refunds(told: Told, total: Array) -> tuple[Array, Array, Array]:
+def _refunds(told: Told, total: Array, due: Array) -> tuple[Array, Array, Array]:
     """Return what each sale's refund is, the line it names (0: none), and whether it names the return document."""
     sales = told.sales
     refund = stories.told("refund")[sales.story]
@@ -187,7 +196,6 @@ def _refunds(told: Told, total: Array) -> tuple[Array, Array, Array]:
     line = below(sales.dice[Die.CHOICE], sales.line_count)
     line_total = told.lines.total[starts + line] if len(sales) else total
     twice = stories.told("charge")[sales.story] == Charge.TWICE
-    _, _, due = _charges(told)
     amount = np.select(
         [twice, refund == Refund.PART, refund == Refund.LINE, refund == Refund.DOCUMENT],
         [due, percent(total, 10 + below(sales.dice[Die.PORTION], 60)), np.minimum(line_total, total), told.back.total],

@@ -1,7 +1,7 @@
 """The shop: the few settings that its bytes depend on, and the arithmetic of its days and ids."""
 
 import dataclasses
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 
@@ -93,9 +93,10 @@ def epoch_day(day: date) -> int:
 
 def numbers(days: Array, places: Array) -> Array:
     """Return ids' numbers: YYMMDD of the day (in days since 1970), then the place within the day in seven digits."""
-    dates = np.asarray(days).astype("datetime64[D]")
-    months = dates.astype("datetime64[M]")
-    year, month = months.astype(np.int64) // 12 + 1970, months.astype(np.int64) % 12 + 1
-    day = (dates - months).astype(np.int64) + 1
-    found: Array = ((year % 100 * 100 + month) * 100 + day) * _ID_ROOM + places
+    if not len(days):
+        return np.zeros(0, dtype=np.int64)
+    first = int(days.min())
+    dates = [date(1970, 1, 1) + timedelta(first + n) for n in range(int(days.max()) - first + 1)]
+    written = np.array([int(f"{day:%y%m%d}") for day in dates], dtype=np.int64)
+    found: Array = written[days - first] * _ID_ROOM + places
     return found

@@ -89,7 +89,8 @@ STORIES = (
     Story("plain", 8739),
     # cancelled, before it was paid or after
     Story("cancelled_unpaid", 150, End.CANCELLED, Charge.NEVER),
-    Story("cancelled_refunded", 180, End.CANCELLED, refund=Refund.FULL),
+    Story("cancelled_refunded", 174, End.CANCELLED, refund=Refund.FULL),
+    Story("cancelled_refunded_twice", 6, End.CANCELLED, refund=Refund.FULL, after=After.REFUNDED_AGAIN),
     Story("cancelled_but_paid", 30, End.CANCELLED),
     Story("unavailable", 25, End.UNAVAILABLE, refund=Refund.FULL),
     Story("lost", 20, End.SHIPPED, refund=Refund.FULL),
