@@ -91,7 +91,7 @@ def test_the_hash_seed_of_python_changes_nothing():
 
 def test_nothing_happens_to_a_sale_after_the_horizon_nor_to_a_plain_one_after_the_quiet_day():
     day = SHOP.opened + timedelta(3)
-    sales = Sales.together(draw(Shop(orders_per_day=60_000), day))
+    sales = Sales.together(list(draw(Shop(orders_per_day=60_000), day)))
     last = np.where(sales.at < NEVER, sales.at, 0).max(axis=0) // SECONDS_A_DAY
     plain = sales.story == stories.PLAIN
     assert 20 < last.max() + 2 <= HORIZON
@@ -102,8 +102,8 @@ def test_nothing_happens_to_a_sale_after_the_horizon_nor_to_a_plain_one_after_th
 @pytest.mark.parametrize("lag", [0, 1, 2, 5, QUIET_AFTER, QUIET_AFTER + 1, 20, HORIZON])
 def test_what_a_later_file_tells_of_is_drawn_the_same_alone(lag):
     shop, day = Shop(orders_per_day=40_000), date(2025, 11, 20)
-    of_all = Sales.together(happening(chunk, lag) for chunk in draw(shop, day))
-    alone = Sales.together(draw(shop, day, lag))
+    of_all = Sales.together([happening(chunk, lag) for chunk in draw(shop, day)])
+    alone = Sales.together(list(draw(shop, day, lag)))
     for field in dataclasses.fields(Sales):
         assert (getattr(alone, field.name) == getattr(of_all, field.name)).all()
 

@@ -10,6 +10,7 @@ from datetime import date, timedelta
 import numpy as np
 
 from generator import products, stories
+from generator.arrays import Arrays
 from generator.customers import places_of
 from generator.money import divide, percent
 from generator.pools import market_of, tax_rates
@@ -35,7 +36,7 @@ _POSTAGE, _EXPRESS_POSTAGE, _FREE_FROM, _RESTOCKING_FEE = 490, 990, 5000, 500
 
 
 @dataclasses.dataclass(frozen=True)
-class Lines:
+class Lines(Arrays):
     """Lines of documents, a struct of arrays; `owner` is the document's place, in whose order lines stand.
 
     `quantity` in thousandths, `unit_price` in ten-thousandths of the currency, the rest in minor units; all as in a
@@ -58,13 +59,13 @@ class Lines:
         found: Array = self.gross - self.discount
         return found
 
-    def take(self, wanted: Array) -> "Lines":
-        """Keep the lines that are chosen by a mask or by their places."""
-        return Lines(**{field.name: getattr(self, field.name)[wanted] for field in dataclasses.fields(self)})
+    def moved(self, by: int) -> "Lines":
+        """Return the lines with owners further on."""
+        return dataclasses.replace(self, owner=self.owner + by)
 
 
 @dataclasses.dataclass(frozen=True)
-class Amounts:
+class Amounts(Arrays):
     """The amounts of documents in minor units, a struct of arrays; as in a sale, not negative but `other`."""
 
     subtotal: Array
@@ -115,6 +116,13 @@ def price(shop: Shop, sales: Sales) -> tuple[Lines, Amounts]:
     return lines, _added_up(shop, sales, lines, rate, on_top, coupon)
 
 
+def chosen_lines(sales: Sales) -> Array:
+    """Return the places of the lines that a refund or a return would be for, one of each sale."""
+    starts = np.cumsum(sales.line_count) - sales.line_count
+    found: Array = starts + below(sales.dice[Die.CHOICE], sales.line_count)
+    return found
+
+
 def gross_of(shop: Shop, quantity: Array, unit_price: Array, currency: Array) -> Array:
     """Return quantity × unit price, rounded half up to the minor unit."""
     return divide(quantity * unit_price, 1000 * 10 ** (4 - shop.minor_units[currency]))
@@ -126,17 +134,10 @@ def document(shop: Shop, sales: Sales, lines: Lines, amounts: Amounts) -> tuple[
     Every sale gets one; where its story has no document it is empty. Owners are those of the sales' lines.
     """
     kind = stories.told("document")[sales.story]
-    starts = np.cumsum(sales.line_count) - sales.line_count
     all_of = lines.take(kind[lines.owner] == Document.RETURN_ALL)
     some = kind == Document.RETURN_SOME
-    chosen = (starts + below(sales.dice[Die.CHOICE], sales.line_count))[some]
-    one_of = _one_back(shop, sales, lines.take(chosen), amounts)
-    back = Lines(
-        **{
-            field.name: np.concatenate([getattr(all_of, field.name), getattr(one_of, field.name)])
-            for field in dataclasses.fields(Lines)
-        }
-    )
+    one_of = _one_back(shop, sales, lines.take(chosen_lines(sales)[some]), amounts)
+    back = Lines.together([all_of, one_of])
     back = back.take(np.argsort(back.owner, kind="stable"))
     rate, _ = _taxes(sales)
     partly = _added_up_partly(sales, back, amounts, rate)

@@ -25,7 +25,7 @@ def generate(files: Files, plan: Plan, store: Store, entity: str, day: date) -> 
     """Write the landing file of an entity and a day, and its truth file where it has faults."""
     data, truths = damage(files.shop, plan, entity, day, files.csv(entity, day))
     changed = _put_truth(store, layout.faults(entity, day), "".join(truth.to_line() for truth in truths).encode())
-    changed |= _put(store, layout.landing(entity, day), data)
+    changed |= put(store, layout.landing(entity, day), data)
     return Outcome(
         entity,
         day,
@@ -35,22 +35,10 @@ def generate(files: Files, plan: Plan, store: Store, entity: str, day: date) -> 
     )
 
 
-def _put(store: Store, key: str, data: bytes) -> bool:
-    """Write an object unless it is there already; tell whether it was written."""
-    found = store.stat(key)
-    if found is not None and found.size == len(data):
-        with store.read(key) as stream:
-            if checksums_of(stream).sha256 == hashlib.sha256(data).hexdigest():
-                return False
-    with store.write(key) as writer:
-        writer.write(data)
-    return True
-
-
 def _put_truth(store: Store, key: str, data: bytes) -> bool:
     """Write the truth file, or remove one that an earlier call with faults left; tell whether anything was changed."""
     if data:
-        return _put(store, key, data)
+        return put(store, key, data)
     if store.stat(key) is None:
         return False
     store.delete(key)

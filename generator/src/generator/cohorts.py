@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from generator.amounts import Amounts, Lines, document, price
+from generator.amounts import Amounts, Lines, chosen_lines, document, price
 from generator.sales import HORIZON, Sales, draw, happening
 from generator.shop import SECONDS_A_DAY, Shop, epoch_day
 from generator.streams import Array
@@ -22,13 +22,15 @@ _KEPT_ORDERS = 1_500_000
 class Told:
     """Sales of which the files of a day tell, priced, with the documents that follow them.
 
-    `lag` is how many days after the sale's own the files' day is.
+    `lag` is how many days after the sale's own the files' day is; `lines` are those of the sales that come for the
+    first time; `chosen` is the total of the one line of each sale that a refund or a return would be for.
     """
 
     shop: Shop
     sales: Sales
     lag: Array
     lines: Lines
+    chosen: Array
     amounts: Amounts
     back_lines: Lines
     back: Amounts
@@ -54,14 +56,37 @@ class Cohorts:
 
     def _tell(self, day: date) -> Told:
         lags = range(min(HORIZON, (day - self._shop.opened).days), -1, -1)
-        with ThreadPoolExecutor(os.cpu_count()) as threads:  # numpy works outside of Python's lock
-            drawn = threads.map(lambda lag: self._happening(day - timedelta(lag), lag), lags)
-            sales = Sales.together(chunk for chunks in drawn for chunk in chunks)
-        lines, amounts = price(self._shop, sales)
-        back_lines, back = document(self._shop, sales, lines, amounts)
-        return Told(self._shop, sales, epoch_day(day) - sales.day, lines, amounts, back_lines, back)
-
-    def _happening(self, day: date, lag: int) -> list[Sales]:
         if self._remembers:
-            return [happening(chunk, lag) for chunk in self._drawn(day)]
-        return list(draw(self._shop, day, lag))
+            sales = [happening(chunk, lag) for lag in lags for chunk in self._drawn(day - timedelta(lag))]
+            return _priced(self._shop, day, Sales.together(sales))
+        with ThreadPoolExecutor(os.cpu_count()) as threads:  # numpy works outside of Python's lock
+            parts = threads.map(lambda lag: self._drawn_and_priced(day, lag), lags)
+            return _together([part for made in parts for part in made])
+
+    def _drawn_and_priced(self, day: date, lag: int) -> list[Told]:
+        """Draw and price chunk by chunk, which the processor's cache holds."""
+        return [_priced(self._shop, day, chunk) for chunk in draw(self._shop, day - timedelta(lag), lag)]
+
+
+def _priced(shop: Shop, day: date, sales: Sales) -> Told:
+    lag = epoch_day(day) - sales.day
+    lines, amounts = price(shop, sales)
+    back_lines, back = document(shop, sales, lines, amounts)
+    chosen = lines.total[chosen_lines(sales)]
+    new = lines.take((sales.late == lag)[lines.owner])
+    return Told(shop, sales, lag, new, chosen, amounts, back_lines, back)
+
+
+def _together(parts: list[Told]) -> Told:
+    """Put parts behind one another; the owners of lines move with the sales."""
+    starts = np.cumsum([0, *(len(part.sales) for part in parts[:-1])]).tolist()
+    return Told(
+        parts[0].shop,
+        Sales.together([part.sales for part in parts]),
+        np.concatenate([part.lag for part in parts]),
+        Lines.together([part.lines.moved(start) for part, start in zip(parts, starts, strict=True)]),
+        np.concatenate([part.chosen for part in parts]),
+        Amounts.together([part.amounts for part in parts]),
+        Lines.together([part.back_lines.moved(start) for part, start in zip(parts, starts, strict=True)]),
+        Amounts.together([part.back for part in parts]),
+    )

@@ -16,8 +16,7 @@ from generator.streams import Array
 
 def table(told: Told, pools: Pools) -> pl.DataFrame:
     """Return the lines of the day: of sales, oldest first, then of returns."""
-    sales, lag = told.sales, told.lag
-    sold = told.lines.take((sales.late == lag)[told.lines.owner])
+    sales, sold = told.sales, told.lines
     returned = np.zeros(len(sales), dtype=np.bool_)
     returned[documented(told)] = True
     back = told.back_lines.take(returned[told.back_lines.owner])

@@ -1,7 +1,5 @@
 """The orders of a day's file: sales in each state they reached on it, returns and adjustments."""
 
-import dataclasses
-
 import numpy as np
 import polars as pl
 
@@ -82,7 +80,7 @@ def _sales(told: Told, pools: Pools) -> pl.DataFrame:
     status = np.max(seen * np.arange(6, dtype=np.uint8)[:, None], axis=0)
     unavailable = (stories.told("end")[sales.story[which]] == End.UNAVAILABLE) & (status == Moment.CANCELLED)
     updated = np.max(changes * seen, axis=0)
-    amounts = Amounts(**{field.name: getattr(told.amounts, field.name)[which] for field in dataclasses.fields(Amounts)})
+    amounts = told.amounts.take(which)
     promised = (_PROMISED_DAYS * 24 + _PROMISED_HOUR) * 3600 + np.zeros(len(which), dtype=np.int64)
     return pl.DataFrame(
         {
@@ -112,7 +110,7 @@ def _following(told: Told, pools: Pools) -> pl.DataFrame:
     link = stories.told("link")[sales.story[which]]
     before_opening = epoch_day(told.shop.opened) - _DANGLING_DAYS - sales.day[which] % _DANGLING_DAYS
     unknown = numbers(before_opening, sales.number[which] % 1000)
-    amounts = Amounts(**{field.name: getattr(told.back, field.name)[which] for field in dataclasses.fields(Amounts)})
+    amounts = told.back.take(which)
     made = datetimes(told.seconds(sales.at[Moment.DOCUMENTED, which], which))
     never = datetimes(np.zeros(len(which)), valid=np.zeros(len(which)))
     return pl.DataFrame(

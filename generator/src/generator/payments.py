@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 from generator import stories
+from generator.arrays import Arrays
 from generator.cohorts import Told
 from generator.columns import amounts as money
 from generator.columns import codes, datetimes, whole, words
@@ -52,7 +53,7 @@ class Slot(IntEnum):
 
 
 @dataclasses.dataclass(frozen=True)
-class Movements:
+class Movements(Arrays):
     """Movements of money, a struct of arrays. `sale` is a place among the sales told of; times as in Sales.at."""
 
     sale: Array
@@ -67,10 +68,6 @@ class Movements:
     amount: Array
     line_number: Array
     on_document: Array
-
-    def take(self, wanted: Array) -> "Movements":
-        """Keep the movements that are chosen by a mask or by their places."""
-        return Movements(**{field.name: getattr(self, field.name)[wanted] for field in dataclasses.fields(self)})
 
 
 def table(told: Told) -> pl.DataFrame:
@@ -168,8 +165,7 @@ def _movements(told: Told) -> Movements:
         sale = np.flatnonzero((created | changed) & moves & (columns["made"] < NEVER))
         chosen = {name: column[sale] for name, column in columns.items()}
         made.append(Movements(sale=sale, slot=np.full(len(sale), slot), **chosen))
-    names = [field.name for field in dataclasses.fields(Movements)]
-    return Movements(**{name: np.concatenate([getattr(one, name) for one in made]) for name in names})
+    return Movements.together(made)
 
 
 def _charges(told: Told) -> tuple[Array, Array, Array]:
@@ -192,16 +188,13 @@ def _refunds(told: Told, total: Array, due: Array) -> tuple[Array, Array, Array]
     """Return what each sale's refund is, the line it names (0: none), and whether it names the return document."""
     sales = told.sales
     refund = stories.told("refund")[sales.story]
-    starts = np.cumsum(sales.line_count) - sales.line_count
-    line = below(sales.dice[Die.CHOICE], sales.line_count)
-    line_total = told.lines.total[starts + line] if len(sales) else total
     twice = stories.told("charge")[sales.story] == Charge.TWICE
     amount = np.select(
         [twice, refund == Refund.PART, refund == Refund.LINE, refund == Refund.DOCUMENT],
-        [due, percent(total, 10 + below(sales.dice[Die.PORTION], 60)), np.minimum(line_total, total), told.back.total],
+        [due, percent(total, 10 + below(sales.dice[Die.PORTION], 60)), np.minimum(told.chosen, total), told.back.total],
         total,
     )
     link, document = (stories.told(name)[sales.story] for name in ("link", "document"))
     own = (document == Document.RETURN_SOME) | (document == Document.RETURN_ALL)
     on_document = own & ((link != Link.LINKED) | (sales.dice[Die.PORTION] % 4 == 0))
-    return amount, np.where(refund == Refund.LINE, line + 1, 0), on_document
+    return amount, np.where(refund == Refund.LINE, 1 + below(sales.dice[Die.CHOICE], sales.line_count), 0), on_document

@@ -5,7 +5,7 @@ earlier sale without knowing the days in between. Amounts come later, and only f
 """
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import date
 from enum import IntEnum
 from typing import Self
@@ -13,6 +13,7 @@ from typing import Self
 import numpy as np
 
 from generator import stories
+from generator.arrays import Arrays
 from generator.seasons import moments, sales_on
 from generator.shop import SECONDS_A_DAY, Shop, epoch_day, numbers
 from generator.stories import After, Charge, Document, End, Refund
@@ -143,7 +144,7 @@ _REFUNDS_PENDING = 25
 
 
 @dataclasses.dataclass(frozen=True)
-class Sales:
+class Sales(Arrays):
     """Sales, a struct of arrays: the last axis of each is the sale, but of `line_dice` the line, sale by sale.
 
     `day` is in days since 1970, `at` (moment by sale) in seconds from that day's midnight; NEVER is a moment that does
@@ -171,19 +172,14 @@ class Sales:
         return len(self.day)
 
     def take(self, wanted: Array) -> Self:
-        """Keep the sales where `wanted` is true."""
+        """Keep the sales where `wanted` is true, with their lines."""
         sales, lines = np.flatnonzero(wanted), np.flatnonzero(np.repeat(wanted, self.line_count))
-        names = (field.name for field in dataclasses.fields(self))
         return type(self)(
-            **{name: getattr(self, name).take(lines if name == "line_dice" else sales, axis=-1) for name in names}
+            **{
+                name: getattr(self, name).take(lines if name == "line_dice" else sales, axis=-1)
+                for name in self.names()
+            }
         )
-
-    @classmethod
-    def together(cls, parts: Iterable[Self]) -> Self:
-        """Put the sales of several days behind one another."""
-        listed = list(parts)
-        names = [field.name for field in dataclasses.fields(cls)]
-        return cls(**{name: np.concatenate([getattr(part, name) for part in listed], axis=-1) for name in names})
 
 
 def draw(shop: Shop, day: date, lag: int | None = None) -> Iterator[Sales]:
