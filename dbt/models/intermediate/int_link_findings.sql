@@ -112,7 +112,12 @@ unknown_customers as (
     'customer' as subject,
     customer_id as subject_id
   from customers
-  where not is_known and exists (select 1 from customers as known where known.is_known)
+  where
+    not is_known
+    and exists (
+      select 1 from customers as known
+      where known.is_known
+    )
 
 ),
 
@@ -123,7 +128,12 @@ unknown_products as (
     'product' as subject,
     product_id as subject_id
   from products
-  where not is_known and exists (select 1 from products as known where known.is_known)
+  where
+    not is_known
+    and exists (
+      select 1 from products as known
+      where known.is_known
+    )
 
 )
 

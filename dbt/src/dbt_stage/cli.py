@@ -45,11 +45,11 @@ def _parser() -> command.ArgumentParser:
 
 
 def _build(args: argparse.Namespace) -> int:
-    from dbt_stage import build  # imports dbt, seconds
-
     folder = project.find(args.project_dir)
     file = warehouse.locate(args.warehouse)
     warehouse.wait_until_free(file, args.lock_wait)
+    from dbt_stage import build  # imports dbt, seconds
+
     begin = time.monotonic()
     call = build.Call(folder, args.target, file, args.select, args.full_refresh)
     with ExitStack() as stack:

@@ -34,7 +34,8 @@ by_order as (
     {% for term in terms -%}
       {{ sum_money("orders." ~ term) }} as {{ term }},
     {% endfor -%}
-    {{ sum_money("case when orders.kind = 'sale' and not orders.is_counted then orders.total end") }} as cancelled_total,
+    {{ sum_money("case when not orders.is_counted and orders.kind = 'sale' then orders.total end") }}
+      as cancelled_total,
     {{ count_where("orders.is_order") }} as orders,
     {{ count_where("orders.kind = 'sale' and orders.is_counted and not orders.is_order") }} as zero_value_orders,
     {{ count_where("orders.kind = 'sale' and not orders.is_counted") }} as cancelled_orders

@@ -1,5 +1,12 @@
 -- per document; total_sales = (total of a counted sale, else 0) − amount_credited
-select *
+select
+  order_id,
+  kind,
+  is_counted,
+  total,
+  amount_credited,
+  net_sales,
+  total_sales
 from {{ ref("fct_orders") }}
 where
   net_sales <> gross_sales - discounts - returns

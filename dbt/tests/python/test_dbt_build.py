@@ -193,9 +193,19 @@ def test_the_report_tells_rows_and_warnings(warehouse: Path, dbt_environment: di
     assert by_name["fct_orders"]["rows"] == 7
     assert by_name["daily_sales"]["rows"] == 15
     warned = {name: one["failing_rows"] for name, one in by_name.items() if one["result"] == "warn"}
-    assert warned == {"item_without_order": 1, "payment_without_order": 1, "unknown_customer": 1, "unknown_product": 1}
+    assert warned == {
+        "cancelled_but_paid": 1,
+        "charged_back": 1,
+        "currency_differs": 1,
+        "delivered_without_delivered_at": 3,
+        "item_without_order": 1,
+        "order_without_items": 2,
+        "payment_without_order": 1,
+        "unknown_customer": 1,
+        "unknown_product": 1,
+    }
     assert (report["exit_code"], report["failed"], report["skipped"]) == (0, 0, 0)
-    assert (report["tests_warned"], report["warehouse"]) == (4, str(warehouse))
+    assert (report["tests_warned"], report["warehouse"]) == (9, str(warehouse))
 
 
 def test_a_selection_of_nothing_is_said_so(warehouse: Path, dbt_environment: dict[str, str]) -> None:
