@@ -13,7 +13,7 @@ from libs import layout
 from libs.stage import command
 from libs.stage.report import Outcome, Report
 from libs.storage import open_store
-from libs.storage.store import Store, checksums_of
+from libs.storage.store import Store, put
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:

@@ -11,6 +11,9 @@ from libs.stage import command
 from libs.stage.report import Report
 from libs.storage import open_store
 
+_AT_ONCE = 4
+"""Partitions ingested at once: a small one mostly waits for its four objects to be stored."""
+
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run `ingestor`."""
@@ -38,5 +41,5 @@ def _add_ingest(subparsers: "argparse._SubParsersAction[command.ArgumentParser]"
 def _ingest(args: argparse.Namespace) -> int:
     parts = command.partitions(args)
     source, dest = open_store(args.source), open_store(args.dest)
-    outcomes = command.each(parts, lambda entity, day: ingest(source, dest, entity, day, judge))
+    outcomes = command.each(parts, lambda entity, day: ingest(source, dest, entity, day, judge), at_once=_AT_ONCE)
     return command.run(Report("ingestor", "ingest"), outcomes, total=len(parts), as_json=args.json)

@@ -3,7 +3,6 @@
 Nothing is written before every SELECT has succeeded.
 """
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from libs import layout
 from libs.entities import ENTITIES
 from libs.errors import StageError
 from libs.stage.report import Outcome
-from libs.storage.store import Store, checksums_of
+from libs.storage.store import Store, put
 
 
 @dataclass(frozen=True)
@@ -97,19 +96,7 @@ def _write_one(store: Store, entity: str, day: date, rows: DayRows | None) -> Ou
     data = (header + (rows.text if rows else "")).encode()
     numbers = {"rows": rows.rows if rows else 0, "bytes": len(data)}
     key = layout.landing(entity, day)
-    if _is_there(store, key, data):
-        return Outcome(entity, day, "unchanged", numbers)
-    with store.write(key) as writer:
-        writer.write(data)
-    return Outcome(entity, day, "done", numbers)
-
-
-def _is_there(store: Store, key: str, data: bytes) -> bool:
-    stat = store.stat(key)
-    if stat is None or stat.size != len(data):
-        return False
-    with store.read(key) as stream:
-        return checksums_of(stream).sha256 == hashlib.sha256(data).hexdigest()
+    return Outcome(entity, day, "done" if put(store, key, data) else "unchanged", numbers)
 
 
 def _add_countries(connection: duckdb.DuckDBPyConnection) -> None:

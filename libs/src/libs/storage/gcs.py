@@ -63,10 +63,10 @@ class GcsStore:
         return f"{self.uri}/{key}"
 
     def stat(self, key: str) -> Stat | None:
-        """Return an object's size; its version is its generation."""
+        """Return an object's size and checksum, without reading it."""
         with _told(f"cannot read {self.url(key)}"):
             blob = self._bucket.get_blob(self._prefix + key)
-            return None if blob is None else Stat(blob.size, str(blob.generation))
+            return None if blob is None else Stat(blob.size, base64.b64decode(blob.crc32c).hex())
 
     @contextmanager
     def read(self, key: str) -> Iterator[BinaryIO]:

@@ -5,13 +5,15 @@ import hashlib
 import os
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO, BinaryIO, TypeVar
 
 from libs.errors import ConflictError, ObjectNotFoundError, StoreError
-from libs.storage.store import Checksums, Stat
+from libs.storage.store import Checksums, Stat, checksums_of
+
+T = TypeVar("T")
 
 _TEMPORARY = ".tmp"
 _STALE_SECONDS = 24 * 3600
@@ -53,13 +55,13 @@ class LocalStore:
         return str(Path(self.uri) / key)
 
     def stat(self, key: str) -> Stat | None:
-        """Return a file's size; its version is made of its inode, size and time of change."""
-        with self._told("read", key):
-            try:
-                found = self._path(key).stat()
-            except (FileNotFoundError, NotADirectoryError):
-                return None
-            return Stat(found.st_size, f"{found.st_ino}-{found.st_size}-{found.st_mtime_ns}")
+        """Return a file's size and checksum, for which it is read."""
+        try:
+            with self.read(key) as stream:
+                found = checksums_of(stream)
+        except ObjectNotFoundError:
+            return None
+        return Stat(found.size, found.crc32c)
 
     @contextmanager
     def read(self, key: str) -> Iterator[BinaryIO]:
@@ -85,9 +87,7 @@ class LocalStore:
                     temporary.flush()
                     os.fsync(temporary.fileno())
             with self._told("write", key):
-                path = self._path(key)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                Path(temporary.name).rename(path)
+                _in_folder(self._path(key), Path(temporary.name).rename)
         except BaseException:
             Path(temporary.name).unlink(missing_ok=True)
             raise
@@ -104,9 +104,7 @@ class LocalStore:
     def write_if(self, key: str, data: bytes, version: str | None) -> None:
         """Compare and set under a lock on the file's folder, which the system releases however the process ends."""
         with self._told("write", key):
-            folder = self._path(key).parent
-            folder.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(folder, os.O_RDONLY)
+            descriptor = _in_folder(self._path(key), lambda path: os.open(path.parent, os.O_RDONLY))
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             found = self.read_versioned(key)
@@ -140,19 +138,28 @@ class LocalStore:
 
     def _temporary_file(self) -> IO[bytes]:
         folder = self._root / _TEMPORARY
-        folder.mkdir(parents=True, exist_ok=True)
         if not self._swept:
             self._swept = True
             _sweep(folder)
-        return (folder / uuid.uuid4().hex).open("xb")  # with the mode that the umask gives; tempfile's is private
+        # With the mode that the umask gives; that of the module tempfile is private.
+        return _in_folder(folder / uuid.uuid4().hex, lambda path: path.open("xb"))
 
     def _told(self, verb: str, key: str) -> _Told:
         return _Told(f"cannot {verb} {self.url(key)}")
 
 
+def _in_folder(path: Path, work: Callable[[Path], T]) -> T:
+    """Do something to a file; only if its folder is missing, make that first."""
+    try:
+        return work(path)
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return work(path)
+
+
 def _sweep(folder: Path) -> None:
     """Remove what killed writers left behind; a day is longer than any writer lives."""
-    for leftover in folder.iterdir():
+    for leftover in folder.glob("*"):
         try:
             if leftover.stat().st_mtime < time.time() - _STALE_SECONDS:
                 leftover.unlink()

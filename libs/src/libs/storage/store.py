@@ -14,10 +14,10 @@ CHUNK = 1 << 20
 
 @dataclasses.dataclass(frozen=True)
 class Stat:
-    """An object's size in bytes, and a token of its version for `write_if`."""
+    """An object's size in bytes and its crc32c in hexadecimal, as the store keeps or counts them."""
 
     size: int
-    version: str
+    crc32c: str
 
 
 class Checksums:
@@ -68,7 +68,7 @@ class Store(Protocol):
         """Return where an object is, for people and reports."""
 
     def stat(self, key: str) -> Stat | None:
-        """Return an object's size and version, None where there is none."""
+        """Return an object's size and checksum, None where there is none."""
 
     def read(self, key: str) -> AbstractContextManager[BinaryIO]:
         """Open an object for reading as a stream. Raises ObjectNotFoundError."""
@@ -87,6 +87,18 @@ class Store(Protocol):
 
     def delete(self, key: str) -> None:
         """Remove an object; one that is not there is no error."""
+
+
+def put(store: Store, key: str, data: bytes) -> bool:
+    """Write an object, unless one of the same content stands there; tell whether it was written."""
+    found = store.stat(key)
+    if found is not None and found.size == len(data):
+        with store.read(key) as stream:
+            if checksums_of(stream).sha256 == hashlib.sha256(data).hexdigest():
+                return False
+    with store.write(key) as writer:
+        writer.write(data)
+    return True
 
 
 def checksums_of(stream: BinaryIO) -> Checksums:
