@@ -12,7 +12,7 @@ from generator.shop import Shop
 
 
 class Files:
-    """Makes the files of a shop. What it keeps between days saves work and changes no byte."""
+    """Makes the files of a shop, in one thread. What it keeps between days saves work and changes no byte."""
 
     def __init__(self, shop: Shop) -> None:
         self.shop = shop
