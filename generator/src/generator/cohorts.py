@@ -60,12 +60,10 @@ class Cohorts:
             sales = [happening(chunk, lag) for lag in lags for chunk in self._drawn(day - timedelta(lag))]
             return _priced(self._shop, day, Sales.together(sales))
         with ThreadPoolExecutor(os.cpu_count()) as threads:  # numpy works outside of Python's lock
-            parts = threads.map(lambda lag: self._drawn_and_priced(day, lag), lags)
-            return _together([part for made in parts for part in made])
+            return _together(list(threads.map(lambda lag: self._drawn_and_priced(day, lag), lags)))
 
-    def _drawn_and_priced(self, day: date, lag: int) -> list[Told]:
-        """Draw and price chunk by chunk, which the processor's cache holds."""
-        return [_priced(self._shop, day, chunk) for chunk in draw(self._shop, day - timedelta(lag), lag)]
+    def _drawn_and_priced(self, day: date, lag: int) -> Told:
+        return _priced(self._shop, day, Sales.together(list(draw(self._shop, day - timedelta(lag), lag))))
 
 
 def _priced(shop: Shop, day: date, sales: Sales) -> Told:
