@@ -8,4 +8,9 @@ import pytest
 @pytest.fixture(scope="session")
 def dbt_environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder: Path = tmp_path_factory.mktemp("dbt")
-    return {"DBT_TARGET_PATH": str(folder / "target"), "DBT_LOG_PATH": str(folder / "logs")}
+    return {
+        "DBT_TARGET_PATH": str(folder / "target"),
+        "DBT_LOG_PATH": str(folder / "logs"),
+        "PYTHONPYCACHEPREFIX": str(folder / "pyc"),  # importing dbt takes seconds more where nothing is cached
+        "PYTHONDONTWRITEBYTECODE": "",
+    }
