@@ -49,7 +49,7 @@ docs:
 # All tests that need no Docker (those that do run too where an engine answers), with a coverage floor
 [group('develop')]
 test *options:
-  uv run pytest -n auto --cov --cov-report=term {{ options }}
+  uv run pytest -n auto --dist loadfile --cov --cov-report=term {{ options }}
 
 # Format, lint, types, import directions
 [group('develop')]

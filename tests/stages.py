@@ -50,7 +50,9 @@ def tables(warehouse: Path) -> dict[str, list[tuple[object, ...]]]:
         ).fetchall()
         return {
             name: sorted(
-                connection.execute(f"select columns(c -> c not in ('_loaded_at', 'loaded_at')) from {name}").fetchall(),
+                connection.execute(
+                    f"select columns(lambda c: c not in ('_loaded_at', 'loaded_at')) from {name}"
+                ).fetchall(),
                 key=repr,
             )
             for (name,) in names

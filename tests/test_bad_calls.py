@@ -8,8 +8,6 @@ from pathlib import Path
 import pytest
 from stages import call
 
-pytestmark = pytest.mark.xdist_group("bad calls")
-
 DAY = ["--date", "2025-11-01"]
 
 

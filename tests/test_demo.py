@@ -13,9 +13,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from stages import OLIST, ROOT, call, environment, objects, query, snapshot, tables
-
-pytestmark = pytest.mark.xdist_group("demo")
+from stages import ROOT, call, environment, query, snapshot
 
 DAYS = ["generate", "ingest", "load"]
 OF_A_DAY = [f"uv run just {recipe} 2025-11-16" for recipe in DAYS] + ["uv run just build"]
@@ -114,8 +112,8 @@ def test_the_docs_are_served_with_lineage(demo: tuple[Path, str]) -> None:
     )
     try:
         manifest = json.loads(_fetch("http://127.0.0.1:8082/manifest.json", served))
-        assert "model.shop.daily_sales" in manifest["nodes"]
-        assert "model.shop.stg_orders" in {parent for found in manifest["parent_map"].values() for parent in found}
+        assert "model.shop_elt.daily_sales" in manifest["nodes"]
+        assert "model.shop_elt.stg_orders" in {parent for found in manifest["parent_map"].values() for parent in found}
     finally:
         os.killpg(served.pid, signal.SIGKILL)
         served.wait()
@@ -131,41 +129,3 @@ def _fetch(url: str, served: "subprocess.Popen[bytes]") -> bytes:
         except OSError:
             time.sleep(0.5)
     raise AssertionError(f"{url} did not answer within 90 s")
-
-
-@pytest.fixture(scope="module")
-def olist(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """Run `./justw demo-olist` once; return where it put things, and what it said."""
-    if not OLIST.is_dir():
-        pytest.skip("the real shop's files are not at ../shared/data/olist")
-    data = tmp_path_factory.mktemp("olist")
-    return data, call(data, "./justw", "demo-olist").stdout
-
-
-def test_olist_arrives_to_the_cent(olist: tuple[Path, str]) -> None:
-    data, said = olist
-    warehouse = data / "olist" / "olist.duckdb"
-    figures = """
-        select
-            count(*), count(*) filter (where is_order), count(*) filter (where not is_counted),
-            sum(gross_sales)::varchar,
-            (sum(shipping) filter (where is_counted))::varchar,
-            (select sum(settled_amount)::varchar from marts.fct_payments), (select count(*) from marts.fct_payments),
-            (select count(*) from marts.fct_order_items), (select sum(units_sold)::int from marts.fct_order_items),
-            round(sum(gross_sales - discounts) / count(*) filter (where is_order), 4)::decimal(18, 4)::varchar
-        from marts.fct_orders
-    """
-    assert query(warehouse, figures) == [
-        (29355, 28113, 1234, "3916655.8200", "649053.0900", "4837056.6300", 30942, 32719, 32170, "139.3183")
-    ]
-    days = "select count(*), min(date_day)::varchar, max(date_day)::varchar from marts.daily_sales"
-    assert query(warehouse, days) == [(774, "2016-09-04", "2018-10-17")]
-    assert "Quarantined records: 0" in said
-    assert "NO" not in said.split("From the files to the marts")[1]
-
-
-def test_a_second_run_of_olist_changes_nothing(olist: tuple[Path, str]) -> None:
-    data = olist[0] / "olist"
-    before = objects(data / "lake"), tables(data / "olist.duckdb")
-    call(olist[0], "./justw", "demo-olist")
-    assert (objects(data / "lake"), tables(data / "olist.duckdb")) == before
