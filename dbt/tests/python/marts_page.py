@@ -12,6 +12,8 @@ from typing import Any
 
 Row = dict[str, Any]
 Shop = Mapping[str, list[Row]]
+Finding = tuple[str, str, str, str | None]
+Findings = dict[Finding, Decimal | None]
 
 ZERO = Decimal(0)
 COMPONENTS = ("shipping", "tax", "other", "tax_included")
@@ -227,7 +229,8 @@ class Page:
             state["goods"] = credited - state["shipping"] - state["tax"] - state["other"]
             change = {name: state[name] - before[name] for name in state}
             day = event["at"][0].date()
-            self.credit_events.append({"sale": sale_id, "day": day, "currency": document["currency"], **change})
+            where = {"sale": sale_id, "source": event["at"][2], "day": day, "currency": document["currency"]}
+            self.credit_events.append({**where, **change})
             before = state
         self.orders[sale_id]["credits"] = before
 
@@ -334,8 +337,8 @@ class Page:
 
     # reconciliation: (reason, subject, subject_id, currency) -> difference
 
-    def _findings(self) -> dict[tuple[str, str, str, str | None], Decimal | None]:
-        found: dict[tuple[str, str, str, str | None], Decimal | None] = {}
+    def _findings(self) -> Findings:
+        found: Findings = {}
         for order_id, order in self.orders.items():
             currency = order["document"]["currency"]
             reason = self._payment_reason(order)
@@ -406,7 +409,7 @@ class Page:
                 yield f"{name}_differs", sum(told, ZERO) - document[name]
 
     def _link(
-        self, found: Row, reason: str, subject: str, subject_id: str, named: str | None, row: Row, amount: str
+        self, found: Findings, reason: str, subject: str, subject_id: str, named: str | None, row: Row, amount: str
     ) -> None:
         if named is None:
             return
@@ -415,7 +418,7 @@ class Page:
         elif self.documents[named]["currency"] != row["currency"]:
             found["currency_differs", subject, subject_id, row["currency"]] = row[amount]
 
-    def _unknown(self, found: Row, subject: str, rows: Iterable[Row]) -> None:
+    def _unknown(self, found: Findings, subject: str, rows: Iterable[Row]) -> None:
         entity = self.shop[f"{subject}s"]
         known = {row[f"{subject}_id"] for row in entity}
         for row in rows:
@@ -423,7 +426,7 @@ class Page:
             if entity and named is not None and named not in known:
                 found[f"unknown_{subject}", subject, named, None] = None
 
-    def _balances(self, found: Row) -> None:
+    def _balances(self, found: Findings) -> None:
         unnamed: dict[tuple[str, str], Decimal] = defaultdict(lambda: ZERO)
         for payment in self.payments.values():
             row = payment["payment"]

@@ -27,14 +27,17 @@ class RandomShop:
             "order_items": [],
             "payments": [],
         }
-        for n in range(self.random.randint(0, 14)):
+        size = self.random.choice((0, 3, 60, 60, 60))
+        for n in range(size):
             self._sale(f"s{n}")
-        for n in range(self.random.randint(0, 3)):
+        for n in range(self.random.randint(0, 1 + size // 10)):
             self._document(f"a{n}", "adjustment", self._currency(), self._amount(-2000, 2000))
-        for n in range(self.random.randint(0, 2)):
+        for n in range(self.random.randint(0, 1 + size // 10)):
             self._return(f"u{n}", None)
         for _ in range(self.random.randint(0, 4)):
-            self._stray_payment()
+            self._stray_payment(self._currency())
+        self._stray_payment("CHF")  # a currency in which no payment is applied, so that payments are not known
+        self._document("f", "sale", "CHF", 5_000)
         for line in self.rows["order_items"][:1]:
             self.rows["order_items"].append({**line, "order_id": "lost"})
         self._change_some()
@@ -85,6 +88,8 @@ class RandomShop:
         for number in range(1, count + 1):
             is_last = number == count
             part = left if is_last else self._rounded(left * self.random.randint(0, 10) / 10, document["currency"])
+            if not is_last and self.random.random() < 0.1:
+                part = -part
             left -= part
             if self.random.random() < 0.06:
                 part += self._money(self.random.choice((1, -1, 500)), document["currency"])
@@ -126,7 +131,9 @@ class RandomShop:
             self._payment(sale, "chargeback", total)
 
     def _payment(self, order: Row, kind: str, amount: Decimal) -> None:
-        currency = order["currency"] if self.random.random() < 0.95 else self._currency()
+        currency = order["currency"]
+        if currency != "CHF" and self.random.random() < 0.05:
+            currency = self._currency()
         payment = {
             "payment_id": f"m{len(self.rows['payments'])}",
             "order_id": order["order_id"],
@@ -152,11 +159,11 @@ class RandomShop:
         if self.random.random() < 0.5:
             self._payment(document, "refund", -document["total"])
 
-    def _stray_payment(self) -> None:
+    def _stray_payment(self, currency: str) -> None:
         order_id = self.random.choice((None, None, "lost"))
-        order = {"order_id": order_id, "customer_id": self.random.choice(self.customers), "currency": self._currency()}
+        order = {"order_id": order_id, "customer_id": self.random.choice(self.customers), "currency": currency}
         kind = self.random.choice(("payment", "payment", "refund"))
-        self._payment(order, kind, self._money(self._amount(0, 5_000), order["currency"]))
+        self._payment(order, kind, self._money(self._amount(0, 5_000), currency))
         self.rows["payments"][-1]["customer_id"] = order["customer_id"]
 
     def _change_some(self) -> None:
@@ -179,7 +186,7 @@ class RandomShop:
 
     def _time(self) -> datetime:
         """Few moments, so that many things happen at the same one."""
-        return _OPENED + timedelta(days=self.random.randint(0, 9), hours=self.random.choice((0, 9, 23)))
+        return _OPENED + timedelta(days=self.random.choice((0, 1, 1, 2, 2, 9)), hours=self.random.choice((0, 23)))
 
     def _currency(self) -> str:
         return self.random.choice(self.currencies)

@@ -79,12 +79,12 @@ def shop(path: Path, **rows: Iterable[Row]) -> Path:
     return path
 
 
-def dbt_stage(*arguments: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
+def dbt_stage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Call the stage as its command does, in a process of its own."""
     code = "from dbt_stage.cli import main; main()"
     return subprocess.run(
         [sys.executable, "-c", code, *arguments],
-        cwd=cwd,
+        cwd=ROOT,
         env={**os.environ, **environment},
         capture_output=True,
         text=True,

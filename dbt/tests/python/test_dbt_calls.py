@@ -6,7 +6,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from shop_warehouse import ROOT, dbt_stage
+from shop_warehouse import dbt_stage
 
 from dbt_stage.cli import main
 
@@ -66,7 +66,7 @@ def test_a_warehouse_without_landing_tables_says_in_one_line_what_to_run_first(
     tmp_path: Path, dbt_environment: dict[str, str]
 ) -> None:
     duckdb.connect(str(tmp_path / "empty.duckdb")).close()
-    ended = dbt_stage("build", "--warehouse", str(tmp_path / "empty.duckdb"), cwd=ROOT, **dbt_environment)
+    ended = dbt_stage("build", "--warehouse", str(tmp_path / "empty.duckdb"), **dbt_environment)
     assert ended.returncode == 1
     assert ended.stdout == ""
     assert ended.stderr == (

@@ -42,6 +42,7 @@ REASONS = """
     customer_balance returned_without_credit
 """.split()
 ITEM_COLUMNS = ("is_applied", "order_discount_share", "gross_sales", "discounts", "units_sold", "units_returned")
+CREDIT_COLUMNS = ("returned", "credited", "goods", "shipping", "tax", "other", "tax_included")
 PAYMENT_COLUMNS = ("paid_date", "is_applied", "sales_order_id", "settled_amount", "customer_id")
 
 
@@ -94,9 +95,9 @@ def _warehouse(shop: RandomShop, statements: list[str]) -> duckdb.DuckDBPyConnec
     for entity, contract in ENTITIES.items():
         names = [*(column.name for column in contract.columns()), "_partition_date"]
         marks = ", ".join("?" for _ in names)
-        for row in shop.rows[entity]:
-            values = [row.get(name) for name in names]
-            db.execute(f"insert into landing.{entity} ({', '.join(names)}) values ({marks})", values)
+        rows = [[row.get(name) for name in names] for row in shop.rows[entity]]
+        if rows:
+            db.executemany(f"insert into landing.{entity} ({', '.join(names)}) values ({marks})", rows)
     for statement in statements:
         db.execute(statement)
     return db
@@ -132,6 +133,15 @@ def test_a_random_shops_marts_are_what_the_page_says(seed: int, project: tuple[l
         assert items == page.items
         payments = _marts(db, "fct_payments", ("payment_id",), PAYMENT_COLUMNS)
         assert payments == {key: {name: row[name] for name in PAYMENT_COLUMNS} for key, row in page.payments.items()}
+        given_back = db.execute(
+            f"select sales_order_id, source_id, date_day, {', '.join(CREDIT_COLUMNS)} "
+            "from intermediate.int_order_credits"
+        ).fetchall()
+        events = [
+            (event["sale"], event["source"], event["day"], *(event[name] for name in CREDIT_COLUMNS))
+            for event in page.credit_events
+        ]
+        assert sorted(row for row in given_back if any(row[3:])) == sorted(row for row in events if any(row[3:]))
         columns = tuple(next(iter(page.daily.values()), {"orders": 0}))
         assert _marts(db, "daily_sales", ("date_day", "currency"), columns) == page.daily
         findings = db.execute("select reason, subject, subject_id, currency, difference from marts.reconciliation")
@@ -145,7 +155,7 @@ def test_a_random_shops_marts_are_what_the_page_says(seed: int, project: tuple[l
 def test_random_shops_have_everything_that_the_page_has_a_rule_for() -> None:
     reasons: set[str] = set()
     negative_events = 0
-    for seed in range(60):
+    for seed in range(20):
         page = _page(RandomShop(seed))
         reasons |= {reason for reason, *_ in page.findings}
         negative_events += sum(1 for event in page.credit_events if event["credited"] < Decimal(0))
