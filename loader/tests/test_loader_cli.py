@@ -146,9 +146,9 @@ def test_a_failed_partition_gives_one_line_and_exit_code_1_and_the_others_are_lo
         (("--warehouse", "store"), 1, "store is a folder: let --warehouse name a file, such as store/shop.duckdb"),
         (("--warehouse", "text.duckdb"), 1, "text.duckdb is no DuckDB file"),
         (("--warehouse", "text.duckdb/shop.duckdb"), 1, "cannot make the warehouse text.duckdb/shop.duckdb"),
-        (("--warehouse", "landing.duckdb"), 1, "a warehouse cannot be named landing.duckdb"),
-        (("--warehouse", "Marts.db"), 1, "a warehouse cannot be named Marts.db"),
-        (("--warehouse", "staging"), 1, "a warehouse cannot be named staging"),
+        (("--warehouse", "landing.duckdb"), 2, "a warehouse cannot be named landing.duckdb"),
+        (("--warehouse", "Marts.db"), 2, "a warehouse cannot be named Marts.db"),
+        (("--warehouse", "staging"), 2, "a warehouse cannot be named staging"),
     ],
 )
 def test_a_bad_call_gives_one_clear_line_and_makes_no_warehouse(

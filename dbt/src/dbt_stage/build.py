@@ -13,6 +13,7 @@ from dbt_stage import warehouse
 from dbt_stage.nodes import Node, one_line
 from libs.errors import StageError
 from libs.stage.report import Outcome
+from libs.stage.warehouse import holder, in_use
 
 _QUIET = ("--log-level", "none", "--no-use-colors")
 
@@ -67,8 +68,8 @@ def _result(result: dbtRunnerResult, call: Call) -> Any:
     """Return what dbt returned; nodes that failed are no exception."""
     if result.exception is not None:
         message = str(result.exception)
-        if warehouse.is_lock(message):
-            raise StageError(warehouse.locked(call.file, message, 0))
+        if who := holder(message):
+            raise in_use(call.file, who, 0)
         raise StageError(one_line(message))
     return result.result
 

@@ -1,7 +1,8 @@
 """The command line: `dbt-stage build` and `dbt-stage sources`."""
 
 import argparse
-import math
+import os
+import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -13,6 +14,7 @@ from dbt_stage.nodes import counts, render
 from libs.errors import StageError
 from libs.stage import command
 from libs.stage.report import Outcome, Report
+from libs.stage.warehouse import add_warehouse_arguments
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
@@ -29,12 +31,9 @@ def _parser() -> command.ArgumentParser:
 
     build = commands.add_parser("build", help="build every model and run every test")
     build.add_argument("--target", choices=["duckdb"], help="the warehouse (default: the profile's, duckdb)")
-    build.add_argument("--warehouse", type=Path, metavar="FILE", help=f"default: WAREHOUSE, or {warehouse.DEFAULT}")
+    add_warehouse_arguments(build)
     build.add_argument("--select", nargs="+", default=[], metavar="NODE", help="what to build, in dbt's words")
     build.add_argument("--full-refresh", action="store_true", help="build incremental models anew")
-    build.add_argument(
-        "--lock-wait", type=_seconds, default=60.0, metavar="S", help="seconds to wait for the file (default: 60)"
-    )
     command.add_report_arguments(build)
     build.set_defaults(handle=_build)
 
@@ -46,8 +45,8 @@ def _parser() -> command.ArgumentParser:
 
 def _build(args: argparse.Namespace) -> int:
     folder = project.find(args.project_dir)
-    file = warehouse.locate(args.warehouse)
-    warehouse.wait_until_free(file, args.lock_wait)
+    file = warehouse.locate(args.warehouse, os.environ)
+    warehouse.wait_until_free(file, args.lock_wait, _tell)
     from dbt_stage import build  # imports dbt, seconds
 
     begin = time.monotonic()
@@ -62,6 +61,10 @@ def _build(args: argparse.Namespace) -> int:
     report.notes = {"warehouse": str(file), "seconds": round(seconds, 3), **counts(nodes)}
     print(report.to_json() if args.json else render(nodes, seconds))
     return report.exit_code
+
+
+def _tell(message: str) -> None:
+    print(f"dbt-stage build: {message}", file=sys.stderr)
 
 
 def _progress(stack: ExitStack) -> tuple[Callable[[int], None], Callable[[Outcome], None]]:
@@ -90,13 +93,3 @@ def _sources(args: argparse.Namespace) -> int:
     for path in sources.write(folder):
         print(f"written: {path}")
     return 0
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not 0 <= seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
-    return seconds

@@ -30,7 +30,7 @@ def test_a_warehouse_that_is_not_there_says_what_to_run_first(
 def test_a_warehouse_named_like_a_schema_is_a_wrong_call(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, message = fails(capsys, "--warehouse", str(tmp_path / "landing.duckdb"))
     assert code == 2
-    assert "named like the schema 'landing'" in message
+    assert "cannot be named landing.duckdb" in message
 
 
 def test_a_file_that_is_no_warehouse_is_said_so_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -57,9 +57,9 @@ def test_whoever_holds_the_warehouse_is_named(tmp_path: Path, capsys: pytest.Cap
         code, message = fails(capsys, "--warehouse", str(file), "--lock-wait", "0.3")
         holder.communicate()
     assert code == 1
-    assert message.count("\n") == 1
-    assert f"held by process {holder.pid} (" in message
-    assert "after 0.3 s" in message
+    assert message.count("\n") == 2  # that it waits, and that it waited in vain
+    assert f"in use by PID {holder.pid} (" in message
+    assert "waited 0.3 s" in message
 
 
 def test_a_warehouse_without_landing_tables_says_in_one_line_what_to_run_first(

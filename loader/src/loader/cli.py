@@ -1,24 +1,20 @@
 """The command line of the loader."""
 
 import argparse
-import math
 import os
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import NoReturn
 
 from libs import layout
 from libs.errors import StageError
-from libs.stage import command
+from libs.stage import command, warehouse
 from libs.stage.command import Partition
 from libs.stage.report import Report
 from libs.storage import open_store
 from libs.storage.store import Store
 from loader.load import load
-
-DEFAULT_WAREHOUSE = ".data/warehouse/shop.duckdb"
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
@@ -38,41 +34,13 @@ def _parser() -> argparse.ArgumentParser:
     command.add_partition_arguments(one)
     one.add_argument("--source", required=True, metavar="URI", help="the store: gs://bucket[/prefix] or a local folder")
     one.add_argument("--target", choices=["duckdb"], default="duckdb", help="the kind of warehouse (default: duckdb)")
-    one.add_argument(
-        "--warehouse",
-        type=_file,
-        metavar="PATH",
-        help=f"the DuckDB file (default: the environment's WAREHOUSE, else {DEFAULT_WAREHOUSE})",
-    )
+    warehouse.add_warehouse_arguments(one)
     one.add_argument(
         "--force", action="store_true", help="load again what is unchanged, and replace a higher revision by a lower"
-    )
-    one.add_argument(
-        "--lock-wait",
-        type=_seconds,
-        default=60.0,
-        metavar="SECONDS",
-        help="how long to wait while another process has the warehouse open (default: 60)",
     )
     command.add_report_arguments(one)
     one.set_defaults(handle=_load)
     return parser
-
-
-def _file(text: str) -> Path:
-    if not text or "\0" in text:
-        raise argparse.ArgumentTypeError(f"{text!r} is no path of a file")
-    return Path(text)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not 0 <= seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds: write it as 60")
-    return seconds
 
 
 def _load(args: argparse.Namespace) -> int:
@@ -81,7 +49,7 @@ def _load(args: argparse.Namespace) -> int:
     parts = command.partitions(args)
     store = open_store(args.source)
     _need_manifests(store, parts)
-    path = args.warehouse or Path(os.environ.get("WAREHOUSE") or DEFAULT_WAREHOUSE)
+    path = warehouse.locate(args.warehouse, os.environ)
     with open_duckdb(path, args.lock_wait, _tell) as target:
         return command.run(
             Report("loader", "load"),

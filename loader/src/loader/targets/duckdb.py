@@ -1,11 +1,6 @@
-"""The embedded target: a DuckDB file.
-
-DuckDB lets one process write, and nobody read meanwhile: whoever has it open has all of it.
-"""
+"""The embedded target: a DuckDB file."""
 
 import glob
-import re
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date, datetime
@@ -17,13 +12,10 @@ import duckdb
 from libs.contracts.base import Contract
 from libs.errors import StageError
 from libs.stage.command import Partition
+from libs.stage.warehouse import when_free
 from loader.targets import duckdb_sql as sql
 from loader.targets.target import SCHEMA, Loaded, Verified
 
-SCHEMAS = (SCHEMA, "staging", "intermediate", "marts")
-"""The warehouse's schemas. A file of such a name would make every `landing.orders` ambiguous."""
-
-_RETRY_SECONDS = 0.2
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
@@ -36,11 +28,6 @@ def open_duckdb(path: Path, lock_wait: float, on_wait: Callable[[str], None]) ->
 
     Waits up to `lock_wait` seconds for whoever has it open, and says so once by `on_wait`. Raises StageError.
     """
-    if path.name.partition(".")[0].lower() in SCHEMAS:
-        raise StageError(
-            f"a warehouse cannot be named {path.name}, for DuckDB would mix it up with the schema of that name: "
-            "give --warehouse another file name, such as shop.duckdb"
-        )
     if path.is_dir():
         raise StageError(f"{path} is a folder: let --warehouse name a file, such as {path / 'shop.duckdb'}")
     if not path.exists():
@@ -63,32 +50,10 @@ def _make(path: Path) -> None:
 
 
 def _connect(path: Path, lock_wait: float, on_wait: Callable[[str], None]) -> duckdb.DuckDBPyConnection:
-    give_up = time.monotonic() + lock_wait
-    waiting = False
-    while True:
-        try:
-            return duckdb.connect(path.absolute(), config=_CONFIG)
-        except duckdb.Error as error:
-            holder = _holder(error)
-            if holder is None:
-                raise StageError(_not_opened(path, error)) from error
-            if time.monotonic() >= give_up:
-                raise StageError(
-                    f"the warehouse {path} is in use by {holder}, waited {lock_wait:g} s: "
-                    "close what has it open, then run again"
-                ) from error
-            if not waiting:
-                on_wait(f"the warehouse {path} is in use by {holder}: waiting up to {lock_wait:g} s")
-            waiting = True
-            time.sleep(_RETRY_SECONDS)
-
-
-def _holder(error: duckdb.Error) -> str | None:
-    """Return who holds the lock, None where the error is another."""
-    if "Could not set lock on file" not in str(error):
-        return None
-    found = re.search(r"lock is held in (.*?) ?\(PID ([0-9]+)\)", str(error))
-    return f"PID {found[2]} ({found[1]})" if found else "another process"
+    try:
+        return when_free(lambda: duckdb.connect(path.absolute(), config=_CONFIG), path, lock_wait, on_wait)
+    except duckdb.Error as error:
+        raise StageError(_not_opened(path, error)) from error
 
 
 def _not_opened(path: Path, error: duckdb.Error) -> str:
