@@ -41,6 +41,11 @@ load day to=day *options:
 build *options:
   @uv run dbt-stage build {{ options }}
 
+# Print how sales become cash, reason by reason
+[group('run')]
+reconcile *options:
+  @uv run dbt-stage reconcile {{ options }}
+
 # Serve dbt's docs with lineage on :8082
 [group('run')]
 docs:

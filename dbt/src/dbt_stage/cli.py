@@ -1,7 +1,8 @@
-"""The command line: `dbt-stage build` and `dbt-stage sources`."""
+"""The command line: `dbt-stage build`, `dbt-stage reconcile` and `dbt-stage sources`."""
 
 import argparse
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -11,10 +12,13 @@ from typing import NoReturn
 
 from dbt_stage import project, sources, warehouse
 from dbt_stage.nodes import counts, render
+from libs.contracts.iso import MINOR_UNITS
 from libs.errors import StageError
 from libs.stage import command
 from libs.stage.report import Outcome, Report
 from libs.stage.warehouse import add_warehouse_arguments
+
+_WIDTH_OF_FILES = 160  # where the output is no terminal
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
@@ -37,6 +41,12 @@ def _parser() -> command.ArgumentParser:
     command.add_report_arguments(build)
     build.set_defaults(handle=_build)
 
+    reconcile = commands.add_parser("reconcile", help="print how sales become cash, reason by reason")
+    add_warehouse_arguments(reconcile)
+    reconcile.add_argument("--currency", type=_currency, metavar="CODE", help="only this one (default: every one)")
+    command.add_report_arguments(reconcile)
+    reconcile.set_defaults(handle=_reconcile)
+
     generated = commands.add_parser("sources", help="write the files that the contracts determine")
     generated.add_argument("--check", action="store_true", help="write nothing, exit with 1 where one is stale")
     generated.set_defaults(handle=_sources)
@@ -46,7 +56,7 @@ def _parser() -> command.ArgumentParser:
 def _build(args: argparse.Namespace) -> int:
     folder = project.find(args.project_dir)
     file = warehouse.locate(args.warehouse, os.environ)
-    warehouse.wait_until_free(file, args.lock_wait, _tell)
+    warehouse.wait_until_free(file, args.lock_wait, lambda message: _tell("build", message))
     from dbt_stage import build  # imports dbt, seconds
 
     begin = time.monotonic()
@@ -63,8 +73,33 @@ def _build(args: argparse.Namespace) -> int:
     return report.exit_code
 
 
-def _tell(message: str) -> None:
-    print(f"dbt-stage build: {message}", file=sys.stderr)
+def _reconcile(args: argparse.Namespace) -> int:
+    from dbt_stage import bridge_table, reconcile  # imports duckdb and rich, 0.3 s
+
+    def say(message: str) -> None:
+        _tell("reconcile", message)
+
+    file = warehouse.locate(args.warehouse, os.environ)
+    found = reconcile.read(file, args.lock_wait, say)
+    if args.currency:
+        found = found.of(args.currency)
+    report = Report("dbt-stage", "reconcile", [bridge.outcome() for bridge in found.bridges])
+    report.notes = {"warehouse": str(file), "other_findings": [one.as_dict() for one in found.others]}
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDTH_OF_FILES
+    print(report.to_json() if args.json else bridge_table.render(found, width))
+    for outcome in report.failed:
+        say(str(outcome.error))
+    return report.exit_code
+
+
+def _currency(text: str) -> str:
+    if text not in MINOR_UNITS:
+        raise argparse.ArgumentTypeError(f"{text!r} is no ISO 4217 currency: write it as EUR")
+    return text
+
+
+def _tell(name: str, message: str) -> None:
+    print(f"dbt-stage {name}: {message}", file=sys.stderr)
 
 
 def _progress(stack: ExitStack) -> tuple[Callable[[int], None], Callable[[Outcome], None]]:

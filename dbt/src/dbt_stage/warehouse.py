@@ -19,8 +19,20 @@ def locate(argument: Path | None, environment: Mapping[str, str]) -> Path:
 
 def wait_until_free(path: Path, lock_wait: float, say: Callable[[str], None]) -> None:
     """Wait until nobody else has the file open. Raises StageError, which names the holder, after so many seconds."""
+    _open(path, lock_wait, say, read_only=False).close()
+
+
+def read(path: Path, lock_wait: float, say: Callable[[str], None]) -> duckdb.DuckDBPyConnection:
+    """Open the file to read, waiting for whoever writes; close it soon, for nobody can write meanwhile.
+
+    Raises StageError, which names the holder, after so many seconds.
+    """
+    return _open(path, lock_wait, say, read_only=True)
+
+
+def _open(path: Path, lock_wait: float, say: Callable[[str], None], read_only: bool) -> duckdb.DuckDBPyConnection:
     try:
-        shared.when_free(lambda: duckdb.connect(str(path)), path, lock_wait, say).close()
+        return shared.when_free(lambda: duckdb.connect(str(path), read_only=read_only), path, lock_wait, say)
     except duckdb.Error as error:
         raise StageError(f"{path} cannot be opened as a DuckDB file: {str(error).strip().splitlines()[0]}") from None
 
