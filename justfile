@@ -12,42 +12,42 @@ default:
   @{{ just_executable() }} --list --unsorted
 
 # Fifteen days of a synthetic shop, from files to marts
-[group('run')]
+[group('run'), no-exit-message]
 demo:
   @uv run python scripts/demo.py shop --lake "$LAKE" --warehouse "$WAREHOUSE"
 
 # A real shop (Olist), from its own files to marts, compared to the cent
-[group('run')]
+[group('run'), no-exit-message]
 demo-olist path="../shared/data/olist":
   @uv run python scripts/demo.py olist --input "{{ path }}" --lake "{{ data }}/olist/lake" --warehouse "{{ data }}/olist/olist.duckdb"
 
-# Make the landing files of a day, or of a range with TO
-[group('run')]
-generate day to=day *options:
-  @uv run generator generate --date "{{ day }}" --to "{{ to }}" --dest "$LAKE" {{ options }}
+# Make the landing files of a day (--to DAY: of a range)
+[group('run'), no-exit-message]
+generate day *options:
+  @uv run generator generate --date "{{ day }}" --dest "$LAKE" {{ options }}
 
-# Ingest a day, or a range with TO: landing to validated and quarantined rows
-[group('run')]
-ingest day to=day *options:
-  @uv run ingestor ingest --date "{{ day }}" --to "{{ to }}" --source "$LAKE" --dest "$LAKE" {{ options }}
+# Ingest a day (--to DAY: a range): landing to validated and quarantined rows
+[group('run'), no-exit-message]
+ingest day *options:
+  @uv run ingestor ingest --date "{{ day }}" --source "$LAKE" --dest "$LAKE" {{ options }}
 
-# Load a day, or a range with TO: validated rows to the warehouse
-[group('run')]
-load day to=day *options:
-  @uv run loader load --date "{{ day }}" --to "{{ to }}" --source "$LAKE" {{ options }}
+# Load a day (--to DAY: a range): validated rows to the warehouse
+[group('run'), no-exit-message]
+load day *options:
+  @uv run loader load --date "{{ day }}" --source "$LAKE" {{ options }}
 
 # Build and test the marts
-[group('run')]
+[group('run'), no-exit-message]
 build *options:
   @uv run dbt-stage build {{ options }}
 
 # Print how sales become cash, reason by reason
-[group('run')]
+[group('run'), no-exit-message]
 reconcile *options:
   @uv run dbt-stage reconcile {{ options }}
 
 # Serve dbt's docs with lineage on :8082
-[group('run')]
+[group('run'), no-exit-message]
 docs:
   cd dbt && uv run dbt docs generate --quiet && uv run dbt docs serve --port 8082 --no-browser
 

@@ -40,7 +40,7 @@ def days(lake: str, warehouse: str, first: str, last: str) -> None:
         table.add_row(str(day), currency, f"{orders:,}", f"{revenue:,.2f}", f"{average:,.2f}", f"{records:,}", rate)
     _print(table)
     print("Revenue is gross sales less discounts, by the day of the order; late days are still incomplete.")
-    print(f"Warehouse:  {warehouse} (schema marts)\nQuarantine: {Path(lake) / 'quarantine_raw'}")
+    print(f"Warehouse:  {warehouse} (schema marts)\nQuarantine: {lake}/quarantine_raw")
 
 
 def months(warehouse: str) -> None:
@@ -100,7 +100,7 @@ def compare_olist(files: Path, lake: str, warehouse: str) -> None:
     print(
         f"Counted: {counted:,} orders, gross sales {gross:,.2f}, shipping {shipping:,.2f}, payments {received:,.2f} BRL"
     )
-    print(f"Warehouse:  {warehouse} (schema marts)\nQuarantine: {Path(lake) / 'quarantine_raw'}")
+    print(f"Warehouse:  {warehouse} (schema marts)\nQuarantine: {lake}/quarantine_raw")
     if not equal:
         sys.exit("demo-olist: the marts differ from the files")
 
