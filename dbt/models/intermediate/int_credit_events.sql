@@ -1,11 +1,5 @@
 with
 
-orders as (
-
-  select * from {{ ref("stg_orders") }}
-
-),
-
 counted as (
 
   select * from {{ ref("int_orders_counted") }}
@@ -23,23 +17,22 @@ payments as (
 return_events as (
 
   select
-    counted.sales_order_id,
-    orders.order_id as source_id,
+    sales_order_id,
+    order_id as source_id,
     'return' as kind,
     2 as place,
-    orders.ordered_at as event_at,
-    counted.ordered_date as date_day,
-    orders.currency,
+    ordered_at as event_at,
+    ordered_date as date_day,
+    currency,
     {{ money(0) }} as paid,
     {{ money(0) }} as refunded,
-    -orders.total as returned,
-    -orders.shipping as returned_shipping,
-    -orders.tax as returned_tax,
-    -orders.other as returned_other,
-    -coalesce(orders.tax_included, 0) as returned_tax_included
-  from orders
-  inner join counted on orders.order_id = counted.order_id
-  where orders.kind = 'return'
+    -total as returned,
+    -shipping as returned_shipping,
+    -tax as returned_tax,
+    -other as returned_other,
+    -tax_included as returned_tax_included
+  from counted
+  where kind = 'return'
 
 ),
 

@@ -19,22 +19,48 @@ minor_units as (
 
 ),
 
+line_sums as (
+
+  select
+    order_id,
+    currency,
+    sum(discount) as discount
+  from lines
+  group by order_id, currency
+
+),
+
+-- documents with a discount beyond those of their lines
+discounted as (
+
+  select
+    orders.order_id,
+    orders.kind,
+    orders.currency,
+    minor_units.minor_unit,
+    orders.discount - line_sums.discount as order_discount
+  from orders
+  inner join line_sums on orders.order_id = line_sums.order_id and orders.currency = line_sums.currency
+  inner join minor_units on orders.currency = minor_units.currency
+  where orders.discount <> line_sums.discount
+
+),
+
 -- a line takes part with its total, where that has the sign of its document
 applied as (
 
   select
     lines.order_id,
     lines.line_number,
-    minor_units.minor_unit,
-    orders.discount - sum(lines.discount) over (partition by lines.order_id) as order_discount,
+    discounted.minor_unit,
+    discounted.order_discount,
     case
-      when orders.kind = 'sale' and lines.line_total > 0 then lines.line_total
-      when orders.kind = 'return' and lines.line_total < 0 then lines.line_total
+      when discounted.kind = 'sale' and lines.line_total > 0 then lines.line_total
+      when discounted.kind = 'return' and lines.line_total < 0 then lines.line_total
       else {{ money(0) }}
     end as line_weight
   from lines
-  inner join orders on lines.order_id = orders.order_id and lines.currency = orders.currency
-  inner join minor_units on orders.currency = minor_units.currency
+  inner join discounted on lines.order_id = discounted.order_id and lines.currency = discounted.currency
 
 ),
 
@@ -51,7 +77,6 @@ weighted as (
       else line_weight
     end as line_weight
   from applied
-  where order_discount <> 0
 
 ),
 

@@ -30,7 +30,7 @@ products as (
 
 ),
 
--- whatever names an order, with the amount that hangs on it
+-- whatever names an order, with the amount that hangs on it; what is applied to its order is linked well
 links as (
 
   select
@@ -40,6 +40,7 @@ links as (
     currency,
     total as amount
   from orders
+  where original_order_id is not null
   union all
   select
     'order_item' as subject,
@@ -48,6 +49,7 @@ links as (
     currency,
     line_total as amount
   from lines
+  where not is_applied
   union all
   select
     'payment' as subject,
@@ -56,6 +58,7 @@ links as (
     currency,
     amount
   from payments
+  where not is_applied and order_id is not null
 
 ),
 
@@ -68,7 +71,6 @@ linked as (
     named.is_counted
   from links
   left join orders as named on links.named_order_id = named.order_id
-  where links.named_order_id is not null
 
 ),
 

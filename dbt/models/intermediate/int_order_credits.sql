@@ -1,3 +1,5 @@
+{{ config(materialized="table") }}
+
 {%- set so_far -%}
   over (
     partition by events.sales_order_id order by events.event_at, events.place, events.source_id

@@ -2,19 +2,10 @@ with
 
 orders as (
 
-  select * from {{ ref("stg_orders") }}
-
-),
-
-counted as (
-
-  select * from {{ ref("int_orders_counted") }}
-
-),
-
-sales as (
-
-  select * from {{ ref("int_sales") }}
+  select
+    *,
+    is_counted and kind = 'sale' as is_sale
+  from {{ ref("int_orders_counted") }}
 
 ),
 
@@ -43,14 +34,14 @@ amounts as (
   select
     orders.order_id,
     orders.currency,
-    coalesce(sales.subtotal, 0) as gross_sales,
-    coalesce(sales.discount, 0) as discounts,
+    case when orders.is_sale then orders.subtotal else 0 end as gross_sales,
+    case when orders.is_sale then orders.discount else 0 end as discounts,
     coalesce(credits.goods, 0) as returns,
-    coalesce(sales.shipping, 0) - coalesce(credits.shipping, 0) as shipping_charges,
-    coalesce(sales.tax, 0) - coalesce(credits.tax, 0) as taxes,
-    coalesce(sales.other, 0) - coalesce(credits.other, 0) as other_charges,
-    coalesce(sales.tax_included, 0) - coalesce(credits.tax_included, 0) as tax_included,
-    case when counted.is_counted and orders.kind = 'adjustment' then orders.total else 0 end as adjustments,
+    case when orders.is_sale then orders.shipping else 0 end - coalesce(credits.shipping, 0) as shipping_charges,
+    case when orders.is_sale then orders.tax else 0 end - coalesce(credits.tax, 0) as taxes,
+    case when orders.is_sale then orders.other else 0 end - coalesce(credits.other, 0) as other_charges,
+    case when orders.is_sale then orders.tax_included else 0 end - coalesce(credits.tax_included, 0) as tax_included,
+    case when orders.is_counted and orders.kind = 'adjustment' then orders.total else 0 end as adjustments,
     coalesce(credits.amount_returned, 0) as amount_returned,
     coalesce(credits.amount_credited, 0) as amount_credited,
     coalesce(payments.amount_paid, 0) as amount_paid,
@@ -59,8 +50,6 @@ amounts as (
     coalesce(payments.amount_received, 0) as amount_received,
     coalesce(payments.payment_count, 0) as payment_count
   from orders
-  inner join counted on orders.order_id = counted.order_id
-  left join sales on orders.order_id = sales.order_id
   left join credits on orders.order_id = credits.sales_order_id
   left join payments on orders.order_id = payments.sales_order_id
 

@@ -1,3 +1,5 @@
+{{ config(materialized="table") }}
+
 with
 
 orders as (
@@ -6,19 +8,27 @@ orders as (
 
 ),
 
+-- the sales that returns belong to
+links as (
+
+  select
+    returns.order_id,
+    sales.order_id as linked_order_id,
+    sales.status as linked_status
+  from orders as returns
+  inner join orders as sales on returns.original_order_id = sales.order_id and returns.currency = sales.currency
+  where returns.kind = 'return' and sales.kind = 'sale'
+
+),
+
 linked as (
 
   select
     orders.*,
-    sales.order_id as linked_order_id,
-    sales.status as linked_status
+    links.linked_order_id,
+    links.linked_status
   from orders
-  left join orders as sales
-    on
-      orders.kind = 'return'
-      and sales.kind = 'sale'
-      and orders.original_order_id = sales.order_id
-      and orders.currency = sales.currency
+  left join links on orders.order_id = links.order_id
 
 ),
 
@@ -43,6 +53,13 @@ select
   ordered_at,
   {{ day_of("ordered_at") }} as ordered_date,
   coalesce(linked_order_id, order_id) as sales_order_id,
+  subtotal,
+  discount,
+  shipping,
+  tax,
+  other,
+  total,
+  coalesce(tax_included, 0) as tax_included,
   is_counted,
   is_counted and kind = 'sale' and (subtotal <> 0 or total <> 0) as is_order
 from counted
