@@ -82,6 +82,11 @@ document:
   uv run libs document
   uv run dbt-stage sources
 
+# 2 M orders: dbt build against copying the same tables (see bench/README.md)
+[group('develop')]
+bench-marts *options:
+  @uv run python bench/marts.py {{ options }}
+
 # Remove what the demos and stages made
 [group('develop')]
 clean:
