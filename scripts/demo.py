@@ -59,7 +59,10 @@ def main(argv: Sequence[str] | None = None) -> None:
             command.add_argument("--input", type=Path, required=True, help="the folder with Olist's files")
     args = parser.parse_args(argv)
     began = time.monotonic()
-    args.demo(args)
+    try:
+        args.demo(args)
+    except KeyboardInterrupt:
+        sys.exit(130)
     print(f"\nDone in {time.monotonic() - began:.0f} s.")
 
 

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from libs import manifest
 from libs.entities import ENTITIES
+from libs.stage.warehouse import when_free
 from libs.storage import open_store
 
 _SALES = """
@@ -35,7 +36,9 @@ def days(lake: str, warehouse: str, first: str, last: str) -> None:
     rates = _quarantine_rates(lake, date.fromisoformat(first), date.fromisoformat(last))
     table = _table("Day by day", "day", "currency", "orders", "revenue", "AOV", "records", "quarantined")
     for day, currency, orders, revenue, average in _query(warehouse, _SALES.format(period="date_day")):
-        records, quarantined = rates.get(day, (0, 0))
+        if day not in rates:
+            continue
+        records, quarantined = rates[day]
         rate = f"{quarantined / records:.2%}" if records else ""
         table.add_row(str(day), currency, f"{orders:,}", f"{revenue:,.2f}", f"{average:,.2f}", f"{records:,}", rate)
     _print(table)
@@ -123,7 +126,7 @@ def _manifests(lake: str) -> Iterator[manifest.Manifest]:
 
 
 def _query(warehouse: str, sql: str) -> list[tuple[Any, ...]]:
-    with duckdb.connect(warehouse, read_only=True) as connection:
+    with when_free(lambda: duckdb.connect(warehouse, read_only=True), Path(warehouse), 60, print) as connection:
         return connection.execute(sql).fetchall()
 
 

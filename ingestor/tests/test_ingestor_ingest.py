@@ -476,3 +476,29 @@ def test_a_bucket_gets_the_bytes_that_a_folder_gets(fake_gcs: str, lake_of: Call
     for key, expected in lake_of(A, B).items():
         with store.read(key) as stream:
             assert stream.read() == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b'"open\n' + b"x" * (1 << 20) + b"\n", "record_too_long"),
+        (b"a,\xff" + b"x" * 900_000 + b"\n", "undecodable"),
+    ],
+)
+def test_a_sample_of_a_huge_quarantined_record_is_shown(lake: LocalStore, body: bytes, kind: str) -> None:
+    land(lake, A + body)
+    outcome = run(lake, lake)
+    assert outcome.status == "done"
+    assert kind in {sample["type"] for sample in outcome.details["samples"]}
+    assert run(lake, lake).details == outcome.details
+
+
+def test_the_manifest_of_another_partition_is_replaced(lake: LocalStore, tmp_path: Path) -> None:
+    land(lake, A)
+    run(lake, lake)
+    before = contents(tmp_path / "lake")
+    path = tmp_path / "lake" / KEYS["manifest"]
+    text = path.read_text()
+    path.write_text(text.replace('"key": "raw/', '"key": "../raw/'))
+    assert "the manifest of another partition" in run(lake, lake).details["warning"]
+    assert contents(tmp_path / "lake") == before

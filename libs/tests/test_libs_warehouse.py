@@ -8,10 +8,17 @@ from libs.stage import warehouse
 LOCKED = 'IO Error: Could not set lock on file "/x": Conflicting lock is held in /usr/bin/python3 (PID 42). See also …'
 
 
-@pytest.mark.parametrize("name", ["landing.duckdb", "Marts.db", "staging"])
+@pytest.mark.parametrize(
+    "name", ["landing.duckdb", "Marts.db", "staging", "main.duckdb", "temp.db", "o'x.duckdb", 'a"b']
+)
 def test_a_warehouse_is_not_named_like_a_schema(name: str) -> None:
     with pytest.raises(CallError, match="give --warehouse another file name"):
         warehouse.locate(Path(name), {})
+
+
+def test_a_warehouse_is_a_local_file() -> None:
+    with pytest.raises(CallError, match="is no file of this machine"):
+        warehouse.locate(Path("s3://bucket/shop.duckdb"), {})
 
 
 def test_the_argument_goes_before_the_environment_and_that_before_the_default() -> None:

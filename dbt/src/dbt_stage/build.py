@@ -68,6 +68,8 @@ def _result(result: dbtRunnerResult, call: Call) -> Any:
     """Return what dbt returned; nodes that failed are no exception."""
     if result.exception is not None:
         message = str(result.exception)
+        if isinstance(result.exception, KeyboardInterrupt) or not message.strip():  # as dbt hands on a Ctrl-C
+            raise KeyboardInterrupt
         if who := holder(message):
             raise in_use(call.file, who, 0)
         raise StageError(one_line(message))

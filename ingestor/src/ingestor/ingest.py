@@ -12,7 +12,7 @@ from libs import layout
 from libs.contracts.base import Contract
 from libs.entities import contract_of
 from libs.errors import ConflictError, ManifestError, ObjectNotFoundError, StageError
-from libs.manifest import FORMAT_VERSION, Manifest, NamedObject
+from libs.manifest import FORMAT_VERSION, Drift, Manifest, NamedObject
 from libs.stage.report import Outcome, Status
 from libs.storage.store import ObjectWriter, Stat, Store, checksums_of
 
@@ -47,9 +47,13 @@ def _previous(dest: Store, entity: str, day: date) -> tuple[Manifest | None, str
         return None, None, None
     data, version = found
     try:
-        return Manifest.from_bytes(data, dest.url(key)), version, None
+        manifest = Manifest.from_bytes(data, dest.url(key))
+        if not manifest.is_of(entity, day):
+            raise ManifestError(f"{dest.url(key)} is the manifest of another partition")
+        return manifest, version, None
     except ManifestError as error:
-        return None, version, f"{error}; it is replaced, and revisions begin with 1 again"
+        said = str(error).removesuffix(": ingest the partition again")
+        return None, version, f"{said}: it is replaced, revisions begin with 1 again, load the partition with --force"
 
 
 def _still_holds(manifest: Manifest, source: Store, dest: Store, contract: type[Contract]) -> bool:
@@ -168,8 +172,8 @@ def _outcome(status: Status, manifest: Manifest, source: Store, dest: Store, war
         "errors": manifest.errors,
         "samples": _samples(dest, manifest),
     }
-    if warning:
-        details["warning"] = warning
+    if warnings := [one for one in (warning, _drifted(manifest.drift)) if one]:
+        details["warning"] = "; ".join(warnings)
     numbers = {
         "rows": rows.raw,
         "validated": rows.validated,
@@ -177,6 +181,13 @@ def _outcome(status: Status, manifest: Manifest, source: Store, dest: Store, war
         "bytes": manifest.source.size,
     }
     return Outcome(entity, day, status, numbers, details)
+
+
+def _drifted(drift: Drift) -> str | None:
+    """Say how the file's columns differ from the contract's, for a misspelt one is null in every row."""
+    missing = f"columns that the file lacks are null: {', '.join(drift.missing)}" if drift.missing else ""
+    extra = f"columns that the contract does not know are in raw only: {', '.join(drift.extra)}" if drift.extra else ""
+    return "; ".join(filter(None, (missing, extra))) or None
 
 
 def _samples(dest: Store, manifest: Manifest) -> list[dict[str, Any]]:

@@ -1,19 +1,22 @@
 """What ingestion writes of a partition's records: the line of a good row, the line of a quarantined record."""
 
 import base64
+import csv
 import json
 from collections.abc import Iterator, Sequence
+from io import TextIOWrapper
 from itertools import islice
-from typing import Any, NamedTuple, Protocol
+from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from ingestor import canonical
-from ingestor.records import ByteStream, Record, read_records
+from ingestor.records import MAX_LINE, Record
 
 QUARANTINE_COLUMNS = ("row_number", "record", "record_encoding", "errors")
 QUARANTINE_HEADER = canonical.line(QUARANTINE_COLUMNS)
 
 _BLOCK = 1 << 18
 _SAMPLE_LENGTH = 200
+_LONGEST_FIELD = 2 * MAX_LINE
 
 
 class RecordError(NamedTuple):
@@ -70,11 +73,13 @@ def quarantine_line(record: Record, errors: Sequence[RecordError]) -> str:
     return canonical.line((str(record.number), text, encoding, listed))
 
 
-def samples(quarantine: ByteStream, limit: int) -> Iterator[dict[str, Any]]:
+def samples(quarantine: BinaryIO, limit: int) -> Iterator[dict[str, Any]]:
     """Read the first records of a quarantine object: the row's number and its first error, its value shortened."""
-    for record in islice(read_records(quarantine), 1, 1 + limit):
-        number, _, _, errors = record.fields
-        first = json.loads(errors)[0]
-        if first["value"] is not None:
-            first["value"] = first["value"][:_SAMPLE_LENGTH]
-        yield {"row_number": int(number), **first}
+    # Ours, so whole; but a record stands here in quotes or base64, and may so be longer than a landing file's may be.
+    csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_FIELD))
+    with TextIOWrapper(quarantine, encoding="utf-8", newline="") as lines:
+        for number, _, _, errors in islice(csv.reader(lines, strict=True), 1, 1 + limit):
+            first = json.loads(errors)[0]
+            if first["value"] is not None:
+                first["value"] = first["value"][:_SAMPLE_LENGTH]
+            yield {"row_number": int(number), **first}

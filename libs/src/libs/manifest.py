@@ -66,6 +66,12 @@ class Manifest(_Part):
     errors: dict[str, int]
     drift: Drift
 
+    def is_of(self, entity: str, day: date) -> bool:
+        """Tell whether it describes this partition, at the keys of the layout."""
+        keys = (self.source.key, self.raw.key, self.validated_raw.key, self.quarantine_raw.key)
+        layouts = (layout.landing, layout.raw, layout.validated_raw, layout.quarantine_raw)
+        return (self.entity, self.partition_date, keys) == (entity, day, tuple(key(entity, day) for key in layouts))
+
     def to_bytes(self) -> bytes:
         """Render the manifest; equal manifests are equal bytes."""
         return (json.dumps(self.model_dump(mode="json"), sort_keys=True, indent=2, ensure_ascii=False) + "\n").encode()

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Validated objects to typed landing tables of the warehouse."""

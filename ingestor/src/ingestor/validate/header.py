@@ -47,7 +47,7 @@ def read_header(record: Record | None, contract: type[Contract]) -> Header:
 
 
 def _told(record: Record, damage: str) -> str:
-    if record.raw.startswith(_UTF16) or b"\0" in record.raw:
+    if record.raw.startswith(_UTF16) or b"\0" in record.raw[:2]:
         return "it looks like UTF-16: save it as UTF-8"
     return f"its header is damaged: {damage}"
 

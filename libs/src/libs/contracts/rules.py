@@ -74,7 +74,7 @@ class NotAfterPartition:
         """Compare the UTC date with the partition's; without a partition nothing is in its future."""
         if partition_date is None:
             return False
-        return bool(values[self.field].date() > partition_date + timedelta(days=self.days))
+        return bool(values[self.field].date() - partition_date > timedelta(days=self.days))
 
 
 @dataclasses.dataclass(frozen=True)

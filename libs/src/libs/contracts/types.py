@@ -24,9 +24,10 @@ FIRST_YEAR, LAST_YEAR = 1900, 2199
 class FieldType:
     """What the text of a field must be, and what value it stands for.
 
-    `pattern` is a regular expression for the whole text, written so that Rust's engine (Pydantic's, Polars') and
-    Python's `re` agree on it. `precision` and `scale` are those of a decimal; `minimum` and `maximum` are inclusive;
-    `values` is a closed list. Errors of the pattern have the type `<name>_format` and say what was `expects`-ed.
+    `pattern` is a regular expression for the whole text, in what Rust's engine (Pydantic's, Polars') and Python's `re`
+    share; with the latter use `fullmatch`, for its `$` also matches before a last line end. `precision` and `scale` are
+    those of a decimal; `minimum` and `maximum` are inclusive; `values` is a closed list. Errors of the pattern have the
+    type `<name>_format` and say what was `expects`-ed.
     """
 
     name: str

@@ -29,9 +29,9 @@ class ArgumentParser(argparse.ArgumentParser):
 
 
 def day(text: str) -> date:
-    """Read a calendar day, YYYY-MM-DD only."""
+    """Read a calendar day of the years that contracts know, YYYY-MM-DD only."""
     try:
-        if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+        if re.fullmatch(r"(19|20|21)[0-9]{2}-[0-9]{2}-[0-9]{2}", text):
             return date.fromisoformat(text)
     except ValueError:
         pass
@@ -88,11 +88,14 @@ def each(parts: Iterable[Partition], work: Callable[[str, date], Outcome], *, at
 
 
 def attempt(name: str, one_day: date | None, work: Callable[[], Outcome]) -> Outcome:
-    """Do one unit of work; turn a StageError into a failed outcome."""
+    """Do one unit of work; turn an error into a failed outcome. The traceback of a defect is printed."""
     try:
         return work()
     except StageError as error:
         return Outcome(name, one_day, "failed", error=str(error))
+    except Exception as error:
+        traceback.print_exc()
+        return Outcome(name, one_day, "failed", error=_defect(error))
 
 
 def run(report: Report, outcomes: Iterable[Outcome], *, total: int, as_json: bool) -> int:
@@ -131,9 +134,13 @@ def main(parser: argparse.ArgumentParser, argv: Sequence[str] | None = None) -> 
         code = 1
     except Exception as error:  # a defect: its traceback is what helps
         traceback.print_exc()
-        _say(prog, f"this is a defect of the stage, not of your data: {type(error).__name__}: {error}")
+        _say(prog, _defect(error))
         code = 1
     sys.exit(code)
+
+
+def _defect(error: Exception) -> str:
+    return f"this is a defect of the stage, not of your data: {type(error).__name__}: {error}"
 
 
 def _say(prog: str, message: str) -> None:

@@ -13,7 +13,8 @@ class Outcome:
     """What became of one unit of work, usually one partition.
 
     `numbers` are counts that may be added up over units (rows, bytes); `details` is everything else (URIs, checksums,
-    drift, samples); `error` says what was wrong and what to do, and is given exactly when the unit failed.
+    drift, samples); its `warning`, where there is one, is shown to people. `error` says
+    what was wrong and what to do, and is given exactly when the unit failed.
     """
 
     entity: str

@@ -14,7 +14,7 @@ from libs.stage.report import Outcome, Report
 
 @contextmanager
 def progress(title: str, total: int) -> Iterator[Callable[[Outcome], None]]:
-    """Show a bar where stderr is a terminal; print each failure as it happens, wherever stderr goes."""
+    """Show a bar where stderr is a terminal; print each failure and warning as it happens."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
@@ -23,6 +23,8 @@ def progress(title: str, total: int) -> Iterator[Callable[[Outcome], None]]:
         def advance(outcome: Outcome) -> None:
             if outcome.error:
                 console.print(f"{title}: [red]failed[/red] {escape(outcome.name)}: {escape(outcome.error)}")
+            elif outcome.status == "done" and (warning := outcome.details.get("warning")):
+                console.print(f"{title}: [yellow]warning[/yellow] {escape(outcome.name)}: {escape(str(warning))}")
             bar.advance(task)
 
         yield advance

@@ -20,6 +20,8 @@ DEFAULT = ".data/warehouse/shop.duckdb"
 SCHEMAS = ("landing", "staging", "intermediate", "marts")
 """The warehouse's schemas. A file of such a name would make every `landing.orders` ambiguous."""
 
+_DUCKDBS_OWN = ("main", "temp", "system")
+
 _HOLDER = re.compile(r"lock is held in (?P<program>.*?) ?\(PID (?P<pid>[0-9]+)\)")
 _RETRY_SECONDS = 0.2
 
@@ -42,11 +44,14 @@ def add_warehouse_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def locate(argument: Path | None, environment: Mapping[str, str]) -> Path:
-    """Return the file: --warehouse, else WAREHOUSE, else the default. Raises CallError for the name of a schema."""
+    """Return the file: --warehouse, else WAREHOUSE, else the default. Raises CallError for what can be none."""
     path = argument or Path(environment.get("WAREHOUSE") or DEFAULT)
-    if path.name.partition(".")[0].lower() in SCHEMAS:
+    if re.match("[A-Za-z0-9]+:/", str(path)):
+        raise CallError(f"{path} is no file of this machine: let --warehouse name one, such as {DEFAULT}")
+    name = path.name.partition(".")[0].lower()
+    if name in (*SCHEMAS, *_DUCKDBS_OWN) or re.search("['\"]", name):
         raise CallError(
-            f"a warehouse cannot be named {path.name}, for DuckDB would mix it up with the schema of that name: "
+            f"a warehouse cannot be named {path.name}, for DuckDB would mix it up with a schema or a quote of its own: "
             "give --warehouse another file name, such as shop.duckdb"
         )
     return path
