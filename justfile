@@ -56,6 +56,11 @@ docs:
 test *options:
   uv run pytest -n auto --dist loadfile --cov --cov-report=term {{ options }}
 
+# The tests at their nightly size: thousands of generated examples, 200 random shops
+[group('develop')]
+nightly *options:
+  HYPOTHESIS_PROFILE=nightly SHOPS=200 uv run pytest -n auto --dist loadfile {{ options }}
+
 # Format, lint, types, import directions
 [group('develop')]
 lint:
