@@ -26,6 +26,7 @@ def test_the_layout_is_the_one_of_the_design() -> None:
     assert layout.quarantine_raw("orders", DAY) == "quarantine_raw/orders/2025/11/05/orders_bad.csv"
     assert layout.manifest("orders", DAY) == "manifests/orders/2025/11/05/manifest.json"
     assert layout.faults("orders", DAY) == "landing/ecommerce/2025-11-05/orders_2025-11-05.faults.jsonl"
+    assert layout.message("7a3f", 12) == "pipes/7a3f/12.json"
 
 
 def a_manifest() -> Manifest:

@@ -8,6 +8,7 @@
 | quarantine_raw | `quarantine_raw/orders/2025/11/15/orders_bad.csv` |
 | manifest | `manifests/orders/2025/11/15/manifest.json` |
 | faults (the generator's truth file) | `landing/ecommerce/2025-11-15/orders_2025-11-15.faults.jsonl` |
+| pipes (messages of a launched stage) | `pipes/7a3f…/0.json` |
 """
 
 from datetime import date
@@ -41,3 +42,8 @@ def quarantine_raw(entity: str, day: date) -> str:
 def manifest(entity: str, day: date) -> str:
     """Key of the commit point."""
     return f"manifests/{entity}/{day:%Y/%m/%d}/manifest.json"
+
+
+def message(launch: str, number: int) -> str:
+    """Key of a launched stage's message; they are numbered from 0."""
+    return f"pipes/{launch}/{number}.json"

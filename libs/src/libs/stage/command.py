@@ -99,13 +99,17 @@ def attempt(name: str, one_day: date | None, work: Callable[[], Outcome]) -> Out
 
 
 def run(report: Report, outcomes: Iterable[Outcome], *, total: int, as_json: bool) -> int:
-    """Take outcomes as they come, show progress and failures on stderr, print the report; return the exit code."""
-    from libs.stage import terminal  # imports rich, 0.1 s
+    """Take outcomes as they come, show progress and failures on stderr, print the report; return the exit code.
 
-    with terminal.progress(f"{report.stage} {report.command}", total) as advance:
+    Each outcome is also a message to the launcher, where there is one.
+    """
+    from libs.stage import messages, terminal  # import dagster_pipes and rich, 0.1 s
+
+    with messages.opened() as send, terminal.progress(f"{report.stage} {report.command}", total) as advance:
         for outcome in outcomes:
             report.outcomes.append(outcome)
             advance(outcome)
+            send(outcome.to_message())
     print(report.to_json() if as_json else terminal.summary(report))
     return report.exit_code
 

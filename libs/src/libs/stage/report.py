@@ -2,8 +2,9 @@
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from datetime import date
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 Status = Literal["done", "unchanged", "failed"]
 
@@ -28,6 +29,17 @@ class Outcome:
     def name(self) -> str:
         """The unit, for people."""
         return self.entity if self.day is None else f"{self.entity} {self.day}"
+
+    def to_message(self) -> dict[str, Any]:
+        """Return the outcome as what a message can carry."""
+        found = {**dataclasses.asdict(self), "day": self.day.isoformat() if self.day else None}
+        return {"outcome": json.loads(json.dumps(found, default=str))}
+
+    @classmethod
+    def from_message(cls, message: Mapping[str, Any]) -> Self:
+        """Read what `to_message` made."""
+        found = message["outcome"]
+        return cls(**{**found, "day": date.fromisoformat(found["day"]) if found["day"] else None})
 
     def as_dict(self) -> dict[str, Any]:
         """Return what the JSON report says of the unit."""
