@@ -12,6 +12,11 @@ FIGURES = {
     "documents": ("select count(*) from marts.fct_orders", 29_355),
     "orders": ("select count(*) from marts.fct_orders where is_order", 28_113),
     "zero-value orders": ("select sum(zero_value_orders) from marts.daily_sales", 8),
+    "zero-value orders that are paid and have no lines": (
+        "select count(*) from marts.fct_orders"
+        " where is_counted and not is_order and amount_paid > 0 and line_count = 0",
+        8,
+    ),
     "cancelled": ("select count(*) from marts.fct_orders where not is_counted and status = 'cancelled'", 625),
     "unavailable": ("select count(*) from marts.fct_orders where not is_counted and status = 'unavailable'", 609),
     "uncounted": ("select sum(cancelled_orders) from marts.daily_sales", 1_234),
@@ -41,12 +46,39 @@ FIGURES = {
         "select round((sum(gross_sales) - sum(discounts)) / sum(orders), 4)::decimal(18, 4) from marts.daily_sales",
         Decimal("139.3183"),
     ),
+    "not AOV: every document counted": (
+        "select round(sum(subtotal - discount) / count(*), 2)::decimal(18, 2) from marts.fct_orders",
+        Decimal("136.74"),
+    ),
+    "not AOV: with shipping": (
+        "select round(sum(gross_sales - discounts + shipping_charges) / sum(orders), 2)::decimal(18, 2)"
+        " from marts.daily_sales",
+        Decimal("162.41"),
+    ),
     "customers": ("select count(*) from marts.dim_customers", 28_962),
     "customers with an order": ("select count(*) from marts.dim_customers where orders > 0", 27_765),
     "repeat customers": ("select count(*) from marts.dim_customers where is_repeat_customer", 294),
+    "repeat customers, if cancelled orders counted": (
+        "select count(*) from (select customer_id from marts.fct_orders group by customer_id having count(*) > 1)",
+        333,
+    ),
+    "customers whose first document was no order": (  # or no more than one of several in that second
+        "select count(*) from (select customer_id from marts.fct_orders group by customer_id"
+        " having min(ordered_at) filter (where not is_order) <= min(ordered_at) filter (where is_order))",
+        11,
+    ),
+    "customers and seconds that several orders share": (
+        "select count(*) from (select customer_id from marts.fct_orders where is_order"
+        " group by customer_id, ordered_at having count(*) > 1)",
+        28,
+    ),
     "repeat orders": ("select sum(repeat_orders) from marts.daily_sales", 348),
     "payments": ("select count(*) from marts.fct_payments", 30_942),
     "amount received": ("select sum(amount_received) from marts.fct_orders", Decimal("4837056.63")),
+    "amount received, if payments were joined to lines": (
+        "select sum(p.amount) from marts.fct_payments as p inner join marts.fct_order_items as i using (order_id)",
+        Decimal("6020440.12"),
+    ),
     "amount received by day": ("select sum(amount_received) from marts.daily_sales", Decimal("4837056.63")),
     "documents with several payments": ("select count(*) from marts.fct_orders where payment_count > 1", 883),
     "payments of zero": ("select count(*) from marts.fct_payments where amount = 0", 7),
