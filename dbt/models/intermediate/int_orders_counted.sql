@@ -1,6 +1,6 @@
 {{ config(materialized="table") }}
 
-with
+with recursive
 
 orders as (
 
@@ -8,40 +8,45 @@ orders as (
 
 ),
 
--- the sales that returns belong to
+-- returns and adjustments hang on the document that they name; links do not cross currencies
 links as (
 
   select
-    returns.order_id,
-    sales.order_id as linked_order_id,
-    sales.status as linked_status
-  from orders as returns
-  inner join orders as sales on returns.original_order_id = sales.order_id and returns.currency = sales.currency
-  where returns.kind = 'return' and sales.kind = 'sale'
+    following.order_id,
+    following.kind,
+    following.status,
+    named.order_id as named_order_id,
+    named.kind as named_kind
+  from orders as following
+  inner join orders as named
+    on following.original_order_id = named.order_id and following.currency = named.currency
+  where following.kind in ('return', 'adjustment')
 
 ),
 
-linked as (
+-- a document names one other: from those of a status that does not count, each is reached once
+uncounted as (
 
-  select
-    orders.*,
-    links.linked_order_id,
-    links.linked_status
+  select order_id
   from orders
-  left join links on orders.order_id = links.order_id
+  where not {{ is_counted_status("status") }}
+  union all
+  select links.order_id
+  from links
+  inner join uncounted on links.named_order_id = uncounted.order_id
+  where {{ is_counted_status("links.status") }}
 
 ),
 
 counted as (
 
   select
-    *,
-    coalesce(
-      {{ is_counted_status("status") }}
-      and (linked_order_id is null or {{ is_counted_status("linked_status") }}),
-      false
-    ) as is_counted
-  from linked
+    orders.*,
+    links.named_order_id as linked_order_id,
+    uncounted.order_id is null as is_counted
+  from orders
+  left join links on orders.order_id = links.order_id and links.kind = 'return' and links.named_kind = 'sale'
+  left join uncounted on orders.order_id = uncounted.order_id
 
 )
 

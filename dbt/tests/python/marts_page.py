@@ -83,10 +83,23 @@ class Page:
             return str(named["order_id"])
         return str(document["order_id"])
 
+    def hangs_on(self, document: Row) -> Row | None:
+        """The document that a return or an adjustment names, where it is known and in its currency."""
+        named = self.documents.get(document["original_order_id"] or "")
+        if document["kind"] == "sale" or named is None or named["currency"] != document["currency"]:
+            return None
+        return named
+
     def is_counted(self, document: Row) -> bool:
-        """Neither it nor the sale it hangs on is cancelled or unavailable."""
-        sale = self.documents[self.sale_of(document)]
-        return all(one["status"] not in ("cancelled", "unavailable") for one in (document, sale))
+        """Neither it nor any document it hangs on is cancelled or unavailable."""
+        seen: set[str] = set()
+        one: Row | None = document
+        while one is not None and one["order_id"] not in seen:
+            if one["status"] in ("cancelled", "unavailable"):
+                return False
+            seen.add(one["order_id"])
+            one = self.hangs_on(one)
+        return True
 
     def applied_order(self, row: Row) -> Row | None:
         """The order that a line or payment names, where it is known and in its currency."""

@@ -31,7 +31,8 @@ class RandomShop:
         for n in range(size):
             self._sale(f"s{n}")
         for n in range(self.random.randint(0, 1 + size // 10)):
-            self._document(f"a{n}", "adjustment", self._currency(), self._amount(-2000, 2000))
+            original, amount = self.random.choice(self._originals(f"a{n}")), self._amount(-2000, 2000)
+            self._document(f"a{n}", "adjustment", self._currency(), amount, original)
         for n in range(self.random.randint(0, 1 + size // 10)):
             self._return(f"u{n}", None)
         for _ in range(self.random.randint(0, 4)):
@@ -46,7 +47,8 @@ class RandomShop:
 
     def _sale(self, order_id: str) -> None:
         currency = self._currency()
-        sale = self._document(order_id, "sale", currency, self._amount(0, 20_000))
+        original = self.random.choice(self._originals(order_id)) if self.random.random() < 0.1 else None
+        sale = self._document(order_id, "sale", currency, self._amount(0, 20_000), original)
         if self.random.random() < 0.7:
             self._payments(sale)
         for n in range(self.random.choice((0, 0, 0, 1, 1, 2))):
@@ -149,8 +151,7 @@ class RandomShop:
 
     def _return(self, order_id: str, sale: Row | None) -> None:
         if sale is None:
-            originals = [None, "gone", *(row["order_id"] for row in self.rows["orders"])]
-            original, currency = self.random.choice(originals), self._currency()
+            original, currency = self.random.choice(self._originals(order_id)), self._currency()
             subtotal = self._amount(0, 9_000)
         else:
             original, currency = sale["order_id"], sale["currency"]
@@ -158,6 +159,10 @@ class RandomShop:
         document = self._document(order_id, "return", currency, subtotal, original)
         if self.random.random() < 0.5:
             self._payment(document, "refund", -document["total"])
+
+    def _originals(self, order_id: str) -> list[str | None]:
+        """What a document may name: nothing, what is not there, any other, itself, one that names it back."""
+        return [None, "gone", order_id, "u0", "a0", *(row["order_id"] for row in self.rows["orders"])]
 
     def _stray_payment(self, currency: str) -> None:
         order_id = self.random.choice((None, None, "lost"))
