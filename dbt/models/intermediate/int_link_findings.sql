@@ -38,7 +38,8 @@ links as (
     order_id as subject_id,
     original_order_id as named_order_id,
     currency,
-    total as amount
+    total as amount,
+    is_counted
   from orders
   where original_order_id is not null
   union all
@@ -47,7 +48,8 @@ links as (
     {{ dbt.concat(["order_id", "':'", "cast(line_number as " ~ dbt.type_string() ~ ")"]) }} as subject_id,
     order_id as named_order_id,
     currency,
-    line_total as amount
+    line_total as amount,
+    cast(null as boolean) as is_counted
   from lines
   where not is_applied
   union all
@@ -56,19 +58,24 @@ links as (
     payment_id as subject_id,
     order_id as named_order_id,
     currency,
-    amount
+    amount,
+    cast(null as boolean) as is_counted
   from payments
   where not is_applied and order_id is not null
 
 ),
 
+-- a document counts by itself, a line or payment with the order it names
 linked as (
 
   select
-    links.*,
+    links.subject,
+    links.subject_id,
+    links.currency,
+    links.amount,
     named.order_id as known_order_id,
     named.currency as order_currency,
-    named.is_counted
+    coalesce(links.is_counted, named.is_counted) as is_counted
   from links
   left join orders as named on links.named_order_id = named.order_id
 

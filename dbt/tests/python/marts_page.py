@@ -13,7 +13,8 @@ from typing import Any
 Row = dict[str, Any]
 Shop = Mapping[str, list[Row]]
 Finding = tuple[str, str, str, str | None]
-Findings = dict[Finding, Decimal | None]
+Told = tuple[Decimal | None, Decimal | None, bool | None]
+Findings = dict[Finding, Told]
 
 ZERO = Decimal(0)
 COMPONENTS = ("shipping", "tax", "other", "tax_included")
@@ -348,7 +349,7 @@ class Page:
         row["amount_received"] = total(moved, "settled_amount")
         return row
 
-    # reconciliation: (reason, subject, subject_id, currency) -> difference
+    # reconciliation: (reason, subject, subject_id, currency) -> expected, actual, is_counted
 
     def _findings(self) -> Findings:
         found: Findings = {}
@@ -356,9 +357,10 @@ class Page:
             currency = order["document"]["currency"]
             reason = self._payment_reason(order)
             if reason:
-                found[reason, "order", order_id, currency] = order["amount_received"] - order["total_sales"]
-            for name, difference in self._line_reasons(order):
-                found[name, "order", order_id, currency] = difference
+                told = (order["total_sales"], order["amount_received"], order["is_counted"])
+                found[reason, "order", order_id, currency] = told
+            for name, expected, actual in self._line_reasons(order):
+                found[name, "order", order_id, currency] = (expected, actual, order["is_counted"])
             original = order["document"]["original_order_id"]
             self._link(found, "unknown_original_order", "order", order_id, original, order["document"], "total")
             if (
@@ -367,7 +369,7 @@ class Page:
                 and order["document"]["status"] == "returned"
                 and order["amount_credited"] == 0
             ):
-                found["returned_without_credit", "order", order_id, currency] = -order["document"]["total"]
+                found["returned_without_credit", "order", order_id, currency] = (order["document"]["total"], ZERO, True)
         for line in self.shop["order_items"]:
             line_id = f"{line['order_id']}:{line['line_number']}"
             self._link(found, "item_without_order", "order_item", line_id, line["order_id"], line, "line_total")
@@ -403,33 +405,36 @@ class Page:
         )
         return next(name for name, holds in reasons if holds)
 
-    def _line_reasons(self, order: Row) -> Iterable[tuple[str, Decimal]]:
+    def _line_reasons(self, order: Row) -> Iterable[tuple[str, Decimal, Decimal]]:
         document = order["document"]
         lines = self.lines_of[document["order_id"]]
         own = [line for line in lines if line["currency"] == document["currency"]]
         if not lines and document["kind"] != "adjustment":
-            yield "order_without_items", -document["subtotal"]
-        difference = sum((line["line_total"] + line["discount"] for line in own), ZERO) - document["subtotal"]
-        if lines and difference != 0:
-            is_rounding = abs(difference) <= len(own) * self._minor_unit(document["currency"])
-            yield "items_rounding" if is_rounding else "items_differ", difference
-        beyond = sum((line["discount"] for line in own), ZERO) - document["discount"]
+            yield "order_without_items", document["subtotal"], ZERO
+        items = sum((line["line_total"] + line["discount"] for line in own), ZERO)
+        if lines and items != document["subtotal"]:
+            is_rounding = abs(items - document["subtotal"]) <= len(own) * self._minor_unit(document["currency"])
+            yield "items_rounding" if is_rounding else "items_differ", document["subtotal"], items
+        discounts = sum((line["discount"] for line in own), ZERO)
+        beyond = discounts - document["discount"]
         if (document["kind"] == "sale" and beyond > 0) or (document["kind"] == "return" and beyond < 0):
-            yield "discounts_differ", beyond
+            yield "discounts_differ", document["discount"], discounts
         for name in ("shipping", "tax"):
             told = [line[name] for line in own]
             if told and None not in told and sum(told, ZERO) != document[name]:
-                yield f"{name}_differs", sum(told, ZERO) - document[name]
+                yield f"{name}_differs", document[name], sum(told, ZERO)
 
     def _link(
         self, found: Findings, reason: str, subject: str, subject_id: str, named: str | None, row: Row, amount: str
     ) -> None:
         if named is None:
             return
+        document = self.orders.get(subject_id if subject == "order" else named)
+        told = (ZERO, row[amount], document["is_counted"] if document else None)
         if named not in self.documents:
-            found[reason, subject, subject_id, row["currency"]] = row[amount]
+            found[reason, subject, subject_id, row["currency"]] = told
         elif self.documents[named]["currency"] != row["currency"]:
-            found["currency_differs", subject, subject_id, row["currency"]] = row[amount]
+            found["currency_differs", subject, subject_id, row["currency"]] = told
 
     def _unknown(self, found: Findings, subject: str, rows: Iterable[Row]) -> None:
         entity = self.shop[f"{subject}s"]
@@ -437,7 +442,7 @@ class Page:
         for row in rows:
             named = row[f"{subject}_id"]
             if entity and named is not None and named not in known:
-                found[f"unknown_{subject}", subject, named, None] = None
+                found[f"unknown_{subject}", subject, named, None] = (None, None, None)
 
     def _balances(self, found: Findings) -> None:
         unnamed: dict[tuple[str, str], Decimal] = defaultdict(lambda: ZERO)
@@ -452,9 +457,9 @@ class Page:
                 if (order["document"]["customer_id"], order["document"]["currency"]) == (customer, currency)
             ]
             received = amount + sum((order["amount_received"] for order in theirs), ZERO)
-            difference = received - sum((order["total_sales"] for order in theirs), ZERO)
-            if difference != 0:
-                found["customer_balance", "customer", customer, currency] = difference
+            bought = sum((order["total_sales"] for order in theirs), ZERO)
+            if received != bought:
+                found["customer_balance", "customer", customer, currency] = (bought, received, None)
 
     def _minor_unit(self, currency: str) -> Decimal:
         return Decimal(1).scaleb(-self.minor_units[currency])

@@ -144,9 +144,13 @@ def test_a_random_shops_marts_are_what_the_page_says(seed: int, project: tuple[l
         assert sorted(row for row in given_back if any(row[3:])) == sorted(row for row in events if any(row[3:]))
         columns = tuple(next(iter(page.daily.values()), {"orders": 0}))
         assert _marts(db, "daily_sales", ("date_day", "currency"), columns) == page.daily
-        findings = db.execute("select reason, subject, subject_id, currency, difference from marts.reconciliation")
+        findings = db.execute(
+            "select reason, subject, subject_id, currency, expected, actual, is_counted, difference "
+            "from marts.reconciliation"
+        )
         listed: list[tuple[Any, ...]] = findings.fetchall()
-        assert {row[:4]: row[4] for row in listed} == page.findings
+        assert {row[:4]: row[4:7] for row in listed} == page.findings
+        assert all(row[7] == (None if row[4] is None else row[5] - row[4]) for row in listed)
         assert len(listed) == len(page.findings)
         broken = {name: found for name, sql in identities.items() if (found := db.execute(sql).fetchall())}
         assert broken == {}
