@@ -13,6 +13,9 @@ by_event as (
     {% endfor -%}
     {{ sum_money("cancelled_total") }} as cancelled_total,
     cast(sum(orders) as bigint) as orders,
+    cast(sum(first_orders) as bigint) as first_orders,
+    cast(sum(repeat_orders) as bigint) as repeat_orders,
+    cast(sum(guest_orders) as bigint) as guest_orders,
     cast(sum(zero_value_orders) as bigint) as zero_value_orders,
     cast(sum(cancelled_orders) as bigint) as cancelled_orders
   from {{ ref("daily_sales") }}
@@ -37,6 +40,9 @@ by_order as (
     {{ sum_money("case when not orders.is_counted and orders.kind = 'sale' then orders.total end") }}
       as cancelled_total,
     {{ count_where("orders.is_order") }} as orders,
+    {{ count_where("orders.order_type = 'first'") }} as first_orders,
+    {{ count_where("orders.order_type = 'repeat'") }} as repeat_orders,
+    {{ count_where("orders.order_type = 'guest'") }} as guest_orders,
     {{ count_where("orders.kind = 'sale' and orders.is_counted and not orders.is_order") }} as zero_value_orders,
     {{ count_where("orders.kind = 'sale' and not orders.is_counted") }} as cancelled_orders
   from currencies
