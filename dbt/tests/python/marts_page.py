@@ -6,7 +6,7 @@ Decimal, times are datetime.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
@@ -51,6 +51,17 @@ def round_to(value: Decimal, digits: int) -> Decimal:
     return eight.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
 
 
+def days_between(first: datetime | None, second: datetime | None) -> int | None:
+    """Days from one date to another, where both are known."""
+    return None if first is None or second is None else (second.date() - first.date()).days
+
+
+def is_late(document: Row) -> bool | None:
+    """It arrived on a later day than was promised."""
+    late_by = days_between(document["estimated_delivery_at"], document["delivered_at"])
+    return None if late_by is None else late_by > 0
+
+
 class Page:
     """All marts of a shop; `minor_units` tells each currency's digits."""
 
@@ -65,6 +76,8 @@ class Page:
         self.orders = self._orders()
         self.items = self._items()
         self.payments = self._payments()
+        self.customers = self._customers()
+        self.products = self._products()
         self._book_credits()
         self._finish_orders()
         self.daily = self._daily()
@@ -128,18 +141,25 @@ class Page:
                 "units": sum((line["quantity"] for line in lines if line["quantity"] > 0), ZERO),
                 "order_sequence": None,
                 "order_type": None,
+                "days_since_previous_order": None,
+                "days_to_ship": days_between(document["ordered_at"], document["shipped_at"]),
+                "days_to_deliver": days_between(document["ordered_at"], document["delivered_at"]),
+                "is_late": is_late(document),
             }
         by_customer = defaultdict(list)
         for order_id, order in orders.items():
             if order["is_order"]:
                 by_customer[order["document"]["customer_id"]].append((order["document"]["ordered_at"], order_id))
         for customer, theirs in by_customer.items():
-            for number, (_, order_id) in enumerate(sorted(theirs), 1):
+            previous = None
+            for number, (ordered_at, order_id) in enumerate(sorted(theirs), 1):
                 if customer is None:
                     orders[order_id]["order_type"] = "guest"
                 else:
                     orders[order_id]["order_sequence"] = number
                     orders[order_id]["order_type"] = "first" if number == 1 else "repeat"
+                    orders[order_id]["days_since_previous_order"] = days_between(previous, ordered_at)
+                    previous = ordered_at
         return orders
 
     def _items(self) -> dict[tuple[str, int], Row]:
@@ -195,6 +215,32 @@ class Page:
                 "customer_id": payment["customer_id"] or (named["customer_id"] if named else None),
             }
         return payments
+
+    # dimensions
+
+    def _customers(self) -> dict[str, Row]:
+        entity = {row["customer_id"] for row in self.shop["customers"]}
+        named = {row["customer_id"] for row in (*self.shop["orders"], *self.shop["payments"])}
+        return {name: self._customer(name, name in entity) for name in entity | named if name is not None}
+
+    def _customer(self, customer: str, known: bool) -> Row:
+        theirs = [
+            order["document"]["ordered_at"]
+            for order in self.orders.values()
+            if order["is_order"] and order["document"]["customer_id"] == customer
+        ]
+        return {
+            "is_known": known,
+            "orders": len(theirs),
+            "first_order_at": min(theirs, default=None),
+            "latest_order_at": max(theirs, default=None),
+            "is_repeat_customer": len(theirs) >= 2,
+        }
+
+    def _products(self) -> dict[str, Row]:
+        entity = {row["product_id"] for row in self.shop["products"]}
+        named = {row["product_id"] for row in self.shop["order_items"]}
+        return {name: {"is_known": name in entity} for name in entity | named if name is not None}
 
     # what was given back
 

@@ -10,6 +10,7 @@ from libs.contracts.iso import MINOR_UNITS
 Row = dict[str, Any]
 
 _OPENED = datetime(2025, 11, 1)  # noqa: DTZ001 (timestamps are UTC without a zone, as in the warehouse)
+_LATER = ("shipped_at", "delivered_at", "estimated_delivery_at")
 _STATUS = ("created", "approved", "shipped", "delivered", "delivered", "cancelled", "unavailable", "returned")
 
 
@@ -78,6 +79,7 @@ class RandomShop:
             **{name: self._money(amount, currency) for name, amount in parts.items()},
             "tax_included": self.random.choice((None, self._money(sign * self._some(abs(subtotal) // 6), currency))),
             "ordered_at": self._time(),
+            **{name: self.random.choice((None, self._time())) for name in _LATER},
         }
         self.rows["orders"].append(self._versioned(document, "ordered_at"))
         if self.random.random() < 0.8:

@@ -33,7 +33,7 @@ ORDER_COLUMNS = (
         "units",
     ),
     *("amount_returned", "amount_credited", "amount_paid", "amount_refunded", "amount_charged_back", "amount_received"),
-    *("balance", "payment_count"),
+    *("balance", "payment_count", "days_since_previous_order", "days_to_ship", "days_to_deliver", "is_late"),
 )
 REASONS = """
     cancelled_but_paid over_refunded charged_back unpaid payment_rounding refund_due paid_without_items overpaid
@@ -43,6 +43,7 @@ REASONS = """
 """.split()
 ITEM_COLUMNS = ("is_applied", "order_discount_share", "gross_sales", "discounts", "units_sold", "units_returned")
 CREDIT_COLUMNS = ("returned", "credited", "goods", "shipping", "tax", "other", "tax_included")
+CUSTOMER_COLUMNS = ("is_known", "orders", "first_order_at", "latest_order_at", "is_repeat_customer")
 PAYMENT_COLUMNS = ("paid_date", "is_applied", "sales_order_id", "settled_amount", "customer_id")
 
 
@@ -133,6 +134,8 @@ def test_a_random_shops_marts_are_what_the_page_says(seed: int, project: tuple[l
         assert items == page.items
         payments = _marts(db, "fct_payments", ("payment_id",), PAYMENT_COLUMNS)
         assert payments == {key: {name: row[name] for name in PAYMENT_COLUMNS} for key, row in page.payments.items()}
+        assert _marts(db, "dim_customers", ("customer_id",), CUSTOMER_COLUMNS) == page.customers
+        assert _marts(db, "dim_products", ("product_id",), ("is_known",)) == page.products
         given_back = db.execute(
             f"select sales_order_id, source_id, date_day, {', '.join(CREDIT_COLUMNS)} "
             "from intermediate.int_order_credits"
