@@ -166,6 +166,7 @@ def _outcome(status: Status, manifest: Manifest, source: Store, dest: Store, war
             "manifest": dest.url(layout.manifest(entity, day)),
         },
         "source_sha256": manifest.source.sha256,
+        "objects": {layer: getattr(manifest, layer).model_dump() for layer in _LAYERS},
         "contract_version": manifest.contract_version,
         "revision": manifest.revision,
         "drift": manifest.drift.model_dump(mode="json"),

@@ -86,7 +86,7 @@ class _EntityLoad:
             loaded = self.ledger.get((self.contract.entity, day))
             if loaded and not self.force:
                 if loaded.manifest_sha256 == part.manifest_sha256:
-                    return self._outcome("unchanged", part, skipped=part.rows)
+                    return self._outcome("unchanged", part, skipped=loaded.rows)
                 if part.revision < loaded.revision:
                     raise StageError(
                         f"the warehouse has revision {loaded.revision}, {self.store.uri} only {part.revision}: "
@@ -119,6 +119,7 @@ class _EntityLoad:
             numbers={"inserted": 0, "deleted": 0, "skipped": 0, **numbers},
             details={
                 "revision": part.revision,
+                "validated": part.rows,
                 "source_object": part.source_object,
                 "warehouse": self.target.warehouse,
             },

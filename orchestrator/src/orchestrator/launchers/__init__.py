@@ -1,0 +1,1 @@
+"""How stages are started: one interface, interchangeable implementations."""

@@ -1,0 +1,99 @@
+"""The interface of all launchers, and what they share: a stage is started, its messages are read, it is ended."""
+
+import time
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Protocol
+
+import dagster as dg
+
+from libs.stage.messages import Inbox
+from libs.storage.store import Store
+
+POLL_SECONDS = 0.25
+
+
+class Process(Protocol):
+    """A stage that was started."""
+
+    def exit_code(self) -> int | None:
+        """Return the exit code, None while the stage runs."""
+
+    def ending(self) -> str:
+        """Say in words how the stage ended, with the last lines of its errors. To be asked after its end."""
+
+
+class StageEndedError(dg.Failure):
+    """A stage ended with another exit code than 0."""
+
+    def __init__(self, command: Sequence[str], exit_code: int, ending: str) -> None:
+        super().__init__(f"{' '.join(command[:2])} {ending}", metadata={"exit_code": exit_code})
+        self.exit_code = exit_code
+
+
+class StageLauncher(dg.ConfigurableResource[None], ABC):
+    """Launches a stage. Implementations say how it is started and stopped; assets do not know which one it is."""
+
+    @abstractmethod
+    def start(
+        self, command: Sequence[str], environment: Mapping[str, str], labels: Mapping[str, str]
+    ) -> AbstractContextManager[Process]:
+        """Start a stage; leaving the block ends it, if it still runs, and removes what is left of it.
+
+        `environment` is added to the one that stages have. `labels` tell whose the stage is. Raises dg.Failure, in
+        words for people, where the stage cannot be started.
+        """
+
+    def launch(
+        self,
+        context: dg.AssetExecutionContext,
+        command: Sequence[str],
+        store: Store,
+        environment: Mapping[str, str] | None = None,
+    ) -> Iterator[dict[str, Any]]:
+        """Run a stage to its end; yield its messages, which go through the store, as they come.
+
+        Messages are deleted once a stage has succeeded; those of one that failed stay where they are. Whatever ends
+        the iteration (a cancelled run, an error) ends the stage too. Raises StageEndedError, after the last message,
+        where the exit code is not 0.
+        """
+        inbox = Inbox(store, uuid.uuid4().hex)
+        reader = _Reader(inbox)
+        labels = {"dagster/run_id": context.run.run_id, "dagster/step": context.op_execution_context.op.name}
+        context.log.info(f"launching: {' '.join(command)}")
+        with dg.open_pipes_session(context, dg.PipesEnvContextInjector(), reader) as session:
+            variables = {**(environment or {}), **session.get_bootstrap_env_vars()}
+            with self.start(command, variables, labels) as process:
+                while process.exit_code() is None:
+                    yield from reader.new()
+                    time.sleep(POLL_SECONDS)
+                yield from reader.new()
+                exit_code, ending = process.exit_code(), process.ending()
+        if exit_code:
+            raise StageEndedError(command, exit_code, ending)
+        inbox.clear()
+
+
+class _Reader(dg.PipesMessageReader):
+    """Hands over to Dagster what is its own (opened, closed, logs); a stage's own messages are for the launcher."""
+
+    def __init__(self, inbox: Inbox) -> None:
+        self._inbox = inbox
+        self._handler: Any = None
+
+    @contextmanager
+    def read_messages(self, handler: Any) -> Iterator[dict[str, Any]]:
+        self._handler = handler
+        yield dict(self._inbox.params)
+
+    def new(self) -> Iterator[dict[str, Any]]:
+        for message in self._inbox.read():
+            if message["method"] == "report_custom_message":
+                yield message["params"]["payload"]
+            else:
+                self._handler.handle_message(message)
+
+    def no_messages_debug_text(self) -> str:
+        return "Messages were expected in the object store, below pipes/."
