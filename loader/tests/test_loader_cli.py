@@ -100,6 +100,7 @@ def test_the_json_report_says_what_became_of_each_partition(run: Run, store: Loc
             "deleted": 0,
             "skipped": 0,
             "revision": 1,
+            "validated": 2,
             "source_object": "validated_raw/orders/2025/11/15/orders.csv",
             "warehouse": "w.duckdb",
         }

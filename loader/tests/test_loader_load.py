@@ -101,7 +101,12 @@ def test_a_loaded_partition_is_done_and_stands_in_the_ledger(store: LocalStore, 
         DAY,
         "done",
         {"inserted": 3, "deleted": 0, "skipped": 0},
-        {"revision": 2, "source_object": "validated_raw/orders/2025/11/15/orders.csv", "warehouse": str(warehouse)},
+        {
+            "revision": 2,
+            "validated": 3,
+            "source_object": "validated_raw/orders/2025/11/15/orders.csv",
+            "warehouse": str(warehouse),
+        },
     )
     assert keys(warehouse) == ["k0", "k1", "k2"]
     (entry,) = query(warehouse, "SELECT * FROM landing._loads")
