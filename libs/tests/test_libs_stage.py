@@ -26,6 +26,13 @@ def test_the_layout_is_the_one_of_the_design() -> None:
     assert layout.quarantine_raw("orders", DAY) == "quarantine_raw/orders/2025/11/05/orders_bad.csv"
     assert layout.manifest("orders", DAY) == "manifests/orders/2025/11/05/manifest.json"
     assert layout.faults("orders", DAY) == "landing/ecommerce/2025-11-05/orders_2025-11-05.faults.jsonl"
+    assert layout.landed(layout.landing("order_items", DAY)) == ("order_items", DAY)
+    others = (
+        layout.faults("orders", DAY),
+        layout.raw("orders", DAY),
+        "landing/ecommerce/2025-13-05/orders_2025-13-05.csv",
+    )
+    assert [layout.landed(key) for key in others] == [None, None, None]
     assert layout.message("7a3f", 12) == "pipes/7a3f/12.json"
 
 

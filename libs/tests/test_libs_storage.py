@@ -95,6 +95,7 @@ def test_keys_are_listed_by_prefix_in_order(store: Store) -> None:
     for key in ("b/2", "b/1", "a/1", "bb/1"):
         put(store, key, b"x")
     assert list(store.list("b/")) == ["b/1", "b/2"]
+    assert [(found.key, found.size) for found in store.listing("b/")] == [("b/1", 1), ("b/2", 1)]
     assert list(store.list("b")) == ["b/1", "b/2", "bb/1"]
     store.delete("b/1")
     assert list(store.list("")) == ["a/1", "b/2", "bb/1"]
@@ -194,3 +195,14 @@ def test_what_killed_writers_left_is_swept_after_a_day(tmp_path: Path) -> None:
     put(LocalStore(str(tmp_path)), "a", b"x")
     assert [path.name for path in leftovers.iterdir()] == ["young"]
     assert list(LocalStore(str(tmp_path)).list("")) == ["a"]
+
+
+def test_a_listing_tells_what_was_changed(store: Store) -> None:
+    for key, data in (("a", b"1"), ("b", b"1"), ("c", b"1")):
+        put(store, key, data)
+    before = {found.key: found.fingerprint for found in store.listing("")}
+    assert before == {found.key: found.fingerprint for found in store.listing("")}
+    put(store, "b", b"2")
+    put(store, "c", b"12")
+    after = {found.key: found.fingerprint for found in store.listing("")}
+    assert {key for key in after if after[key] != before[key]} == {"b", "c"}

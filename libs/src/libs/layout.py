@@ -11,12 +11,27 @@
 | pipes (messages of a launched stage) | `pipes/7a3f…/0.json` |
 """
 
+import re
 from datetime import date
+
+LANDING = "landing/ecommerce/"
+"""What the keys of all landing files begin with."""
+
+_LANDED = re.compile(r"landing/ecommerce/(\d{4}-\d{2}-\d{2})/([a-z_]+)_\1\.csv")
 
 
 def landing(entity: str, day: date) -> str:
     """Key of what arrived."""
     return f"landing/ecommerce/{day:%Y-%m-%d}/{entity}_{day:%Y-%m-%d}.csv"
+
+
+def landed(key: str) -> tuple[str, date] | None:
+    """Return entity and day of a landing file's key, None for a key of anything else."""
+    found = _LANDED.fullmatch(key)
+    try:
+        return (found[2], date.fromisoformat(found[1])) if found else None
+    except ValueError:
+        return None
 
 
 def faults(entity: str, day: date) -> str:

@@ -15,7 +15,7 @@ from google.cloud import storage
 from google.cloud.storage.exceptions import InvalidResponse
 
 from libs.errors import ConflictError, ObjectNotFoundError, StoreError
-from libs.storage.store import Checksums, Stat
+from libs.storage.store import Checksums, Listed, Stat
 
 _PRECONDITION_FAILED = 412
 _UPLOAD_CHUNK = 8 << 20
@@ -115,9 +115,13 @@ class GcsStore:
 
     def list(self, prefix: str) -> Iterator[str]:
         """Iterate over the objects below a prefix, in the order of their keys."""
+        return (found.key for found in self.listing(prefix))
+
+    def listing(self, prefix: str) -> Iterator[Listed]:
+        """Iterate over the objects below a prefix, in the order of their keys; fingerprints are of size and crc32c."""
         with _told(f"cannot list {self.url(prefix)}"):
             for blob in self._bucket.list_blobs(prefix=self._prefix + prefix):
-                yield str(blob.name).removeprefix(self._prefix)
+                yield Listed(str(blob.name).removeprefix(self._prefix), blob.size, f"{blob.size}-{blob.crc32c}")
 
     def delete(self, key: str) -> None:
         """Remove an object."""

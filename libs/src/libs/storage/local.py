@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, BinaryIO, TypeVar
 
 from libs.errors import ConflictError, ObjectNotFoundError, StoreError
-from libs.storage.store import Checksums, Stat, checksums_of
+from libs.storage.store import Checksums, Listed, Stat, checksums_of
 
 T = TypeVar("T")
 
@@ -117,14 +117,20 @@ class LocalStore:
 
     def list(self, prefix: str) -> Iterator[str]:
         """Iterate over the files below a prefix, in the order of their keys."""
+        return (found.key for found in self.listing(prefix))
+
+    def listing(self, prefix: str) -> Iterator[Listed]:
+        """Iterate over the files below a prefix, in the order of their keys; fingerprints are of size and time."""
         folder = self._root / prefix.rpartition("/")[0]
         with self._told("list", prefix):
-            keys = sorted(
-                path.relative_to(self._root).as_posix()
+            found = sorted(
+                (path.relative_to(self._root).as_posix(), path.stat())
                 for path in folder.rglob("*")
                 if path.is_file() and self._root / _TEMPORARY not in path.parents
             )
-        yield from (key for key in keys if key.startswith(prefix))
+        for key, stat in found:
+            if key.startswith(prefix):
+                yield Listed(key, stat.st_size, f"{stat.st_size}-{stat.st_mtime_ns}")
 
     def delete(self, key: str) -> None:
         """Remove a file."""

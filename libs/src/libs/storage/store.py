@@ -20,6 +20,15 @@ class Stat:
     crc32c: str
 
 
+@dataclasses.dataclass(frozen=True)
+class Listed:
+    """An object as a listing shows it, unread: `fingerprint` differs where the content does, and maybe elsewhere."""
+
+    key: str
+    size: int
+    fingerprint: str
+
+
 class Checksums:
     """Size, sha256 and crc32c of a stream, counted as it goes by."""
 
@@ -84,6 +93,9 @@ class Store(Protocol):
 
     def list(self, prefix: str) -> Iterator[str]:
         """Iterate over the keys below a prefix, in order."""
+
+    def listing(self, prefix: str) -> Iterator[Listed]:
+        """Iterate over the objects below a prefix, in order, without reading them."""
 
     def delete(self, key: str) -> None:
         """Remove an object; one that is not there is no error."""
