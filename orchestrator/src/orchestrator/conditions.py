@@ -8,4 +8,4 @@ FOLLOW_ANY_DAY = dg.AutomationCondition.eager().without(dg.AutomationCondition.i
 """For daily assets: any day that comes or is mended upstream, this year's or last; a failed check holds up its day."""
 
 FOLLOW_ANY_LOAD = dg.AutomationCondition.eager().without(~dg.AutomationCondition.any_deps_missing()) & _CHECKED
-"""For unpartitioned models on daily tables: once after whatever was loaded, without waiting for every day of the calendar."""
+"""For unpartitioned models: once after whatever was loaded, without waiting for every day of the calendar."""

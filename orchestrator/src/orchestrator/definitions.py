@@ -9,6 +9,7 @@ from orchestrator.settings import Settings
 
 warnings.filterwarnings("ignore", category=dg.PreviewWarning)  # checks by day
 
+from orchestrator.defs.automation import automation  # noqa: E402
 from orchestrator.defs.ingestion import ingestion  # noqa: E402
 from orchestrator.defs.landing import landing  # noqa: E402
 from orchestrator.defs.warehouse import warehouse  # noqa: E402
@@ -17,7 +18,7 @@ from orchestrator.launchers.subprocess import SubprocessLauncher  # noqa: E402
 
 def build(settings: Settings) -> dg.Definitions:
     """Put the definitions together. Stages are processes of their own, so steps need none."""
-    parts = [part(settings) for part in (landing, ingestion, warehouse)]
+    parts = [part(settings) for part in (landing, ingestion, warehouse, automation)]
     return dg.Definitions.merge(
         *parts,
         dg.Definitions(

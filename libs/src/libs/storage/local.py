@@ -6,8 +6,9 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
+from stat import S_ISREG
 from typing import IO, BinaryIO, TypeVar
 
 from libs.errors import ConflictError, ObjectNotFoundError, StoreError
@@ -123,13 +124,10 @@ class LocalStore:
         """Iterate over the files below a prefix, in the order of their keys; fingerprints are of size and time."""
         folder = self._root / prefix.rpartition("/")[0]
         with self._told("list", prefix):
-            found = sorted(
-                (path.relative_to(self._root).as_posix(), path.stat())
-                for path in folder.rglob("*")
-                if path.is_file() and self._root / _TEMPORARY not in path.parents
-            )
-        for key, stat in found:
-            if key.startswith(prefix):
+            found = sorted(_files(folder))
+        for path, stat in found:
+            key = path.relative_to(self._root).as_posix()
+            if key.startswith(prefix) and self._root / _TEMPORARY not in path.parents:
                 yield Listed(key, stat.st_size, f"{stat.st_size}-{stat.st_mtime_ns}")
 
     def delete(self, key: str) -> None:
@@ -171,3 +169,12 @@ def _sweep(folder: Path) -> None:
                 leftover.unlink()
         except FileNotFoundError:  # swept by another process
             continue
+
+
+def _files(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    """Find files; one that goes away meanwhile is none."""
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            stat = path.stat()
+            if S_ISREG(stat.st_mode):
+                yield path, stat
