@@ -45,7 +45,9 @@ class Order(Contract):
     order_id: Annotated[str, ID] = Field(description="The shop's id of the document")
     customer_id: Annotated[str, ID] | None = Field(None, description="Who bought; null for a guest")
     kind: Annotated[str, KIND] = Field(description="What the document is")
-    original_order_id: Annotated[str, ID] | None = Field(None, description="The document that a return or adjustment belongs to")
+    original_order_id: Annotated[str, ID] | None = Field(
+        None, description="The document that a return or adjustment belongs to"
+    )
     status: Annotated[str, STATUS] = Field(description="Where the order stands")
     currency: Annotated[str, CURRENCY] = Field(description="Currency of all amounts (ISO 4217)")
     subtotal: Annotated[Decimal, MONEY] = Field(
