@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+from dbt.adapters.factory import FACTORY
 from dbt.cli.main import dbtRunner, dbtRunnerResult
+from google.protobuf.json_format import MessageToDict
 
-from dbt_stage import warehouse
+from dbt_stage.messages import RESULTS, Built, Column, message
 from dbt_stage.nodes import Node, one_line
 from libs.errors import StageError
+from libs.stage.messages import Send
 from libs.stage.report import Outcome
 from libs.stage.warehouse import holder, in_use
 
@@ -26,14 +29,15 @@ class Call:
     target: str | None
     file: Path
     select: Sequence[str] = ()
+    indirect_selection: str | None = None
     full_refresh: bool = False
 
 
-def run(call: Call, started: Callable[[int], None], finished: Callable[[Outcome], None]) -> list[Node]:
+def run(call: Call, started: Callable[[int], None], finished: Callable[[Outcome], None], send: Send) -> list[Node]:
     """Build what is selected; `started` gets the number of nodes, `finished` each outcome as it comes.
 
-    Returns the nodes in the order they finished, tables with their rows. Unit tests test the project, not the data,
-    and are left out. Raises StageError where dbt could not begin.
+    `send` gets a message for each node as it finishes. Returns the nodes in the order they finished, tables with their
+    rows. Unit tests test the project, not the data, and are left out. Raises StageError where dbt could not begin.
     """
     os.environ["WAREHOUSE"] = str(call.file)  # profiles.yml reads it
     where = ["--project-dir", str(call.project), "--profiles-dir", str(call.project)]
@@ -41,27 +45,61 @@ def run(call: Call, started: Callable[[int], None], finished: Callable[[Outcome]
         where += ["--target", call.target]
     parsed = dbtRunner().invoke(["parse", *where, *_QUIET])
     manifest: Any = _result(parsed, call)
-    nodes: list[Node] = []
-
-    def listen(event: Any) -> None:
-        if event.info.name == "ConcurrencyLine":
-            started(event.data.node_count)
-        elif event.info.name == "NodeFinished":
-            node = _node(event.data, manifest)
-            nodes.append(node)
-            finished(node.outcome())
-
     arguments = ["build", *where, *_QUIET, "--exclude-resource-type", "unit_test"]
     if call.select:
         arguments += ["--select", *call.select]
+    if call.indirect_selection:
+        arguments += ["--indirect-selection", call.indirect_selection]
     if call.full_refresh:
         arguments.append("--full-refresh")
+    listener = _Listener(manifest, started, finished, send)
     try:
-        _result(dbtRunner(manifest=manifest, callbacks=[listen]).invoke(arguments), call)
+        _result(dbtRunner(manifest=manifest, callbacks=[listener]).invoke(arguments), call)
     finally:
         connections: Any = DuckDBConnectionManager
         connections.close_all_connections()  # or this process would hold the file's lock until it ends
-    return _with_rows(nodes, call.file)
+    if listener.error:
+        raise listener.error
+    return listener.nodes
+
+
+class _Listener:
+    """Takes dbt's events, from several threads. An exception would derail dbt, so the first one is kept as `error`."""
+
+    def __init__(
+        self, manifest: Any, started: Callable[[int], None], finished: Callable[[Outcome], None], send: Send
+    ) -> None:
+        self.nodes: list[Node] = []
+        self.error: Exception | None = None
+        self._manifest = manifest
+        self._started = started
+        self._finished = finished
+        self._send = send
+        self._results: dict[str, dict[str, Any]] = {}
+
+    def __call__(self, event: Any) -> None:
+        try:
+            self._take(event)
+        except Exception as error:
+            self.error = self.error or error
+
+    def _take(self, event: Any) -> None:
+        match event.info.name:
+            case "ConcurrencyLine":
+                self._started(event.data.node_count)
+            case name if name in RESULTS:
+                self._results[event.data.node_info.unique_id] = {"info": _plain(event.info), "data": _plain(event.data)}
+            case "NodeFinished":
+                self._take_node(_node(event.data, self._manifest))
+
+    def _take_node(self, node: Node) -> None:
+        built = None
+        if node.is_built and node.status == "success":
+            built = _built(self._manifest.metadata.adapter_type, self._manifest.nodes[node.id], node.is_table)
+            node = dataclasses.replace(node, rows=built["rows"])
+        self.nodes.append(node)
+        self._finished(node.outcome())
+        self._send(message(node, self._results.pop(node.id, None), built))
 
 
 def _result(result: dbtRunnerResult, call: Call) -> Any:
@@ -95,7 +133,28 @@ def _node(finished: Any, manifest: Any) -> Node:
     )
 
 
-def _with_rows(nodes: Sequence[Node], file: Path) -> list[Node]:
-    tables = {node.id: (node.schema, node.table) for node in nodes if node.is_table}
-    counts = warehouse.row_counts(file, tables.values())
-    return [dataclasses.replace(node, rows=counts[tables[node.id]]) if node.id in tables else node for node in nodes]
+def _built(adapter_type: str, node: Any, is_table: bool) -> Built:
+    """Ask the warehouse, whichever it is, what dbt has just built there, in a connection of this thread's own."""
+    adapter: Any = FACTORY.lookup_adapter(adapter_type)
+    relation = adapter.Relation.create_from(adapter.config, node)
+    with adapter.connection_named(f"{node.unique_id}: what was built"):
+        return Built(
+            relation=str(relation),
+            rows=_count(adapter, relation) if is_table else None,
+            columns=[_column(found) for found in adapter.get_columns_in_relation(relation)],
+            sql=getattr(node, "compiled_code", None) or "",
+        )
+
+
+def _count(adapter: Any, relation: Any) -> int:
+    _, found = adapter.execute(f"select count(*) from {relation}", fetch=True)
+    return int(found.rows[0][0])
+
+
+def _column(found: Any) -> Column:
+    return Column(name=found.name, type=found.dtype if found.is_string() else found.data_type)  # or texts have 256
+
+
+def _plain(part: Any) -> dict[str, Any]:
+    found: dict[str, Any] = MessageToDict(part, preserving_proto_field_name=True)
+    return found

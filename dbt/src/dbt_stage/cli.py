@@ -3,10 +3,11 @@
 import argparse
 import os
 import shutil
+import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NoReturn
 
@@ -37,6 +38,11 @@ def _parser() -> command.ArgumentParser:
     build.add_argument("--target", choices=["duckdb"], help="the warehouse (default: the profile's, duckdb)")
     add_warehouse_arguments(build)
     build.add_argument("--select", nargs="+", default=[], metavar="NODE", help="what to build, in dbt's words")
+    build.add_argument(
+        "--indirect-selection",
+        choices=["eager", "cautious", "buildable", "empty"],
+        help="which tests of what is selected run, in dbt's words (default: eager)",
+    )
     build.add_argument("--full-refresh", action="store_true", help="build incremental models anew")
     command.add_report_arguments(build)
     build.set_defaults(handle=_build)
@@ -58,12 +64,16 @@ def _build(args: argparse.Namespace) -> int:
     file = warehouse.locate(args.warehouse, os.environ)
     warehouse.wait_until_free(file, args.lock_wait, lambda message: _tell("build", message))
     from dbt_stage import build  # imports dbt, seconds
+    from dbt_stage.messages import in_background
+    from libs.stage.messages import opened
 
     begin = time.monotonic()
-    call = build.Call(folder, args.target, file, args.select, args.full_refresh)
+    call = build.Call(folder, args.target, file, args.select, args.indirect_selection, args.full_refresh)
     with ExitStack() as stack:
+        stack.enter_context(_interrupted_by_sigterm())
+        send = stack.enter_context(in_background(stack.enter_context(opened())))
         started, finished = _progress(stack)
-        nodes = build.run(call, started, finished)
+        nodes = build.run(call, started, finished, send)
     seconds = time.monotonic() - begin
     if not nodes:
         raise StageError(f"nothing in the project is selected by {' '.join(args.select)!r}")
@@ -71,6 +81,16 @@ def _build(args: argparse.Namespace) -> int:
     report.notes = {"warehouse": str(file), "seconds": round(seconds, 3), **counts(nodes)}
     print(report.to_json() if args.json else render(nodes, seconds))
     return report.exit_code
+
+
+@contextmanager
+def _interrupted_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM, a launcher's way to stop a stage, do what Ctrl-C does: dbt cancels its queries and ends."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _reconcile(args: argparse.Namespace) -> int:

@@ -1,6 +1,6 @@
-"""The DuckDB file that dbt builds in: is it there, is it free, how many rows do its tables hold."""
+"""The DuckDB file that dbt builds in: is it there, is it free."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import duckdb
@@ -35,14 +35,3 @@ def _open(path: Path, lock_wait: float, say: Callable[[str], None], read_only: b
         return shared.when_free(lambda: duckdb.connect(str(path), read_only=read_only), path, lock_wait, say)
     except duckdb.Error as error:
         raise StageError(f"{path} cannot be opened as a DuckDB file: {str(error).strip().splitlines()[0]}") from None
-
-
-def row_counts(path: Path, tables: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:
-    """Count the rows of tables, given as (schema, table) that dbt has just built."""
-    with duckdb.connect(str(path), read_only=True) as db:
-        return {(schema, table): _count(db, schema, table) for schema, table in tables}
-
-
-def _count(db: duckdb.DuckDBPyConnection, schema: str, table: str) -> int:
-    found = db.execute(f'select count(*) from "{schema}"."{table}"').fetchone()
-    return int(found[0]) if found else 0
