@@ -5,13 +5,14 @@ set shell := ["bash", "-euo", "pipefail", "-c"]
 data := env("DATA", justfile_directory() / ".data")
 export LAKE := env("LAKE", data / "lake")
 export WAREHOUSE := env("WAREHOUSE", data / "warehouse/shop.duckdb")
+export DAGSTER_HOME := env("DAGSTER_HOME", data / "dagster")
 
 # List the recipes
 [private]
 default:
   @{{ just_executable() }} --list --unsorted
 
-# Fifteen days of a synthetic shop, from files to marts
+# Fifteen days of a synthetic shop, from files to marts, through Dagster
 [group('run'), no-exit-message]
 demo:
   @uv run python scripts/demo.py shop --lake "$LAKE" --warehouse "$WAREHOUSE"
@@ -20,6 +21,21 @@ demo:
 [group('run'), no-exit-message]
 demo-olist path="../shared/data/olist":
   @uv run python scripts/demo.py olist --input "{{ path }}" --lake "{{ data }}/olist/lake" --warehouse "{{ data }}/olist/olist.duckdb"
+
+# Run days through all stages; what is good goes on, what fails is named (--select, --config)
+[group('run'), no-exit-message]
+backfill first last *options:
+  @uv run orchestrator backfill "{{ first }}" "{{ last }}" {{ options }}
+
+# Print what was done, failed and is missing of the latest days, and how dbt ended
+[group('run'), no-exit-message]
+status *options:
+  @uv run orchestrator status {{ options }}
+
+# Open Dagster's UI with the history on :3000
+[group('run'), no-exit-message]
+dev *options:
+  @uv run orchestrator dev {{ options }}
 
 # Make the landing files of a day (--to DAY: of a range)
 [group('run'), no-exit-message]
@@ -95,4 +111,4 @@ bench-marts *options:
 # Remove what the demos and stages made
 [group('develop')]
 clean:
-  rm -rf "{{ data }}"/lake "{{ data }}"/olist "{{ data }}"/warehouse/*.duckdb* dbt/target dbt/logs
+  rm -rf "{{ data }}"/lake "{{ data }}"/dagster "{{ data }}"/olist "{{ data }}"/warehouse/*.duckdb* dbt/target dbt/logs

@@ -7,8 +7,8 @@ from datetime import UTC, date, datetime
 
 import dagster as dg
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
+from dagster._core.event_api import PartitionKeyFilter
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
-from dagster._core.storage.event_log.base import PartitionKeyFilter
 from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
@@ -25,6 +25,9 @@ from orchestrator.history import Partition, failed_partitions, is_error, other_e
 LAYERS = {"landing": ("landing",), "ingestion": metadata.LAYERS, "warehouse": ("warehouse",)}
 RUNS_READ = 100
 """So many runs are read, newest first, to tell why something failed and when dbt ran last."""
+
+FEW = 5
+"""Of more partitions that failed with the same message the first and the last are named."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +52,8 @@ class Status:
     """Checks that do not hold, by day."""
     quarantined: Mapping[str, int]
     once: Sequence[Once]
+    external: bool
+    """Landing files come from others, and Dagster knows of those only that its sensor has seen."""
 
     @property
     def days(self) -> list[str]:
@@ -76,7 +81,12 @@ def look(instance: dg.DagsterInstance, defs: dg.Definitions, number: int) -> Sta
                 ):
                     failed.setdefault((day, layer), {})[entity] = message
     return Status(
-        done, failed, _checks(instance, graph, days), _quarantined(instance, days), list(_once(instance, graph))
+        done,
+        failed,
+        _checks(instance, graph, days),
+        _quarantined(instance, days),
+        list(_once(instance, graph)),
+        external=not graph.get(metadata.key("landing", "orders")).is_materializable,
     )
 
 
@@ -84,10 +94,9 @@ def _statuses(instance: dg.DagsterInstance, graph: AssetGraph) -> dict[dg.AssetK
     """Return the status of every day that has one, for each asset that works by day."""
     found: dict[dg.AssetKey, dict[str, AssetPartitionStatus]] = {}
     for key in (metadata.key(group, entity) for groups in LAYERS.values() for group in groups for entity in ENTITIES):
-        days = graph.get(key).partitions_def
-        assert days is not None
-        statuses = instance.get_status_by_partition(key, days.get_partition_keys(), days) or {}
-        found[key] = {day: status for day, status in statuses.items() if status}
+        if days := graph.get(key).partitions_def:
+            statuses = instance.get_status_by_partition(key, days.get_partition_keys(), days) or {}
+            found[key] = {day: status for day, status in statuses.items() if status}
     return found
 
 
@@ -216,9 +225,7 @@ def render(status: Status) -> str:
     for name in ("day", *LAYERS, "checks", "quarantined"):
         table.add_column(name, justify="right" if name == "quarantined" else "left")
     for day in status.days:
-        layers = (
-            _layer(status.done.get((day, layer), 0), len(status.failed.get((day, layer), ()))) for layer in LAYERS
-        )
+        layers = (_layer(status, day, layer) for layer in LAYERS)
         quarantined = f"{status.quarantined[day]:,}" if day in status.quarantined else ""
         table.add_row(day, *layers, _verdicts(status.checks.get(day, ())), quarantined)
     console = Console(file=io.StringIO(), width=160, highlight=False)
@@ -227,22 +234,28 @@ def render(status: Status) -> str:
     for once in status.once:
         lines += ["", f"{once.stage} ran last at {once.began:%Y-%m-%d %H:%M:%S} UTC and {once.ending}"]
         lines += [f"  {said}" for said in once.failing]
-    said = [
-        f"  {entity} {day}, {layer}: {text}"
-        for (day, layer), its in sorted(status.failed.items())
-        for entity, text in its.items()
-    ]
-    said += [
-        f"  {check.asset_key.path[-1]} {day}, {_said(check)}"
-        for day, checks in sorted(status.checks.items())
-        for check in checks
-    ]
-    return "\n".join([*lines, *(["", "What is not well:", *said] if said else [])])
+    said = [*_failed(status), *(f"{day} {_said(check)}" for day in status.days for check in status.checks.get(day, ()))]
+    if said:
+        lines += ["", "What is not well:", *(f"  {line}" for line in said)]
+    return "\n".join(lines)
 
 
-def _layer(done: int, failed: int) -> str:
-    missing = len(ENTITIES) - done - failed
-    counts = ((done, "done"), (failed, "failed"), (missing, "missing"))
+def _failed(status: Status) -> Iterator[str]:
+    """Yield the failed partitions with their messages; many of one message are one line."""
+    by_message: dict[tuple[str, str], list[Partition]] = {}
+    for (day, layer), messages in sorted(status.failed.items()):
+        for entity, message in messages.items():
+            by_message.setdefault((layer, message), []).append(Partition(entity, day))
+    for (layer, message), its in by_message.items():
+        names = [f"{part.entity} {part.day}" for part in its]
+        shown = ", ".join(names) if len(names) <= FEW else f"{len(names)} partitions, {names[0]} to {names[-1]}"
+        yield f"{shown}: {layer} failed: {message}"
+
+
+def _layer(status: Status, day: str, layer: str) -> str:
+    done, failed = status.done.get((day, layer), 0), len(status.failed.get((day, layer), ()))
+    missing = "not seen" if layer == "landing" and status.external else "missing"
+    counts = ((done, "done"), (failed, "failed"), (len(ENTITIES) - done - failed, missing))
     return ", ".join(f"{number} {name}" for number, name in counts if number)
 
 
