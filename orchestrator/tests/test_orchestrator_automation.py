@@ -13,6 +13,8 @@ from libs.entities import ENTITIES
 from orchestrator.definitions import build
 from orchestrator.settings import Settings
 
+pytestmark = pytest.mark.filterwarnings("ignore:Parameter `include_sources`")  # the evaluator's own
+
 DAYS = ("2025-11-03", "2025-11-04", "2025-11-05")
 
 

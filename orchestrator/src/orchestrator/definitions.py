@@ -5,20 +5,19 @@ import warnings
 
 import dagster as dg
 
+from orchestrator.defs.automation import automation
+from orchestrator.defs.ingestion import ingestion
+from orchestrator.defs.landing import landing
+from orchestrator.defs.warehouse import warehouse
+from orchestrator.launchers.subprocess import SubprocessLauncher
 from orchestrator.settings import Settings
-
-warnings.filterwarnings("ignore", category=dg.PreviewWarning)  # checks by day
-
-from orchestrator.defs.automation import automation  # noqa: E402
-from orchestrator.defs.ingestion import ingestion  # noqa: E402
-from orchestrator.defs.landing import landing  # noqa: E402
-from orchestrator.defs.warehouse import warehouse  # noqa: E402
-from orchestrator.launchers.subprocess import SubprocessLauncher  # noqa: E402
 
 
 def build(settings: Settings) -> dg.Definitions:
     """Put the definitions together. Stages are processes of their own, so steps need none."""
-    parts = [part(settings) for part in (landing, ingestion, warehouse, automation)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.PreviewWarning)  # checks by day: see docs/decisions/0007
+        parts = [part(settings) for part in (landing, ingestion, warehouse, automation)]
     return dg.Definitions.merge(
         *parts,
         dg.Definitions(

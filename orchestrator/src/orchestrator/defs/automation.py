@@ -26,7 +26,6 @@ def automation(settings: Settings) -> dg.Definitions:
     shop_day = dg.define_asset_job(
         "shop_day",
         selection=dg.AssetSelection.groups("landing"),
-        partitions_def=settings.days,
         description="The landing files of one day of the synthetic shop; all that follows is automation's.",
     )
     nightly = dg.build_schedule_from_partitioned_job(
