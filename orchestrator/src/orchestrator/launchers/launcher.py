@@ -14,6 +14,9 @@ from libs.storage.store import Store
 
 POLL_SECONDS = 0.25
 
+LAST_LINES = 50
+"""So many lines of a stage's errors are shown where it failed."""
+
 
 class Process(Protocol):
     """A stage that was started."""
@@ -97,3 +100,8 @@ class _Reader(dg.PipesMessageReader):
 
     def no_messages_debug_text(self) -> str:
         return "Messages were expected in the object store, below pipes/."
+
+
+def ending(how: str, last: Sequence[str]) -> str:
+    """Put together how a stage ended and the last lines of its errors."""
+    return "\n".join([f"{how}:", *last] if last else [f"{how}, without a word"])

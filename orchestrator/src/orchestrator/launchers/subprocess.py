@@ -15,9 +15,8 @@ from typing import IO
 import dagster as dg
 from pydantic import Field
 
-from orchestrator.launchers.launcher import Process, StageLauncher
+from orchestrator.launchers.launcher import LAST_LINES, Process, StageLauncher, ending
 
-_LAST_LINES = 50
 _BOUND = Path(__file__).with_name("bound.py")
 
 
@@ -56,7 +55,7 @@ class SubprocessLauncher(StageLauncher):
 class _Process:
     def __init__(self, child: "subprocess.Popen[bytes]") -> None:
         self._child = child
-        self._last: deque[str] = deque(maxlen=_LAST_LINES)
+        self._last: deque[str] = deque(maxlen=LAST_LINES)
         self._copying = Thread(target=_copy, args=(child.stderr, self._last), daemon=True)
         self._copying.start()
 
@@ -67,7 +66,7 @@ class _Process:
         self.close()
         code = self._child.returncode
         how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-        return "\n".join([f"{how}:" if self._last else f"{how}, without a word", *self._last])
+        return ending(how, self._last)
 
     def close(self) -> None:
         """Read on until the stage's errors have ended."""
