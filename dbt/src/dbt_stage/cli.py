@@ -1,4 +1,4 @@
-"""The command line: `dbt-stage build`, `dbt-stage reconcile` and `dbt-stage sources`."""
+"""The command line: `dbt-stage build`, `reconcile`, `manifest` and `sources`."""
 
 import argparse
 import os
@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NoReturn
 
-from dbt_stage import project, sources, warehouse
+from dbt_stage import project, sources
 from dbt_stage.nodes import counts, render
 from libs.contracts.iso import MINOR_UNITS
 from libs.errors import StageError
@@ -53,6 +53,10 @@ def _parser() -> command.ArgumentParser:
     command.add_report_arguments(reconcile)
     reconcile.set_defaults(handle=_reconcile)
 
+    manifest = commands.add_parser("manifest", help="print the path of the project's manifest, parsed if need be")
+    manifest.add_argument("--dest", type=Path, metavar="FILE", help="write it to this file")
+    manifest.set_defaults(handle=_manifest)
+
     generated = commands.add_parser("sources", help="write the files that the contracts determine")
     generated.add_argument("--check", action="store_true", help="write nothing, exit with 1 where one is stale")
     generated.set_defaults(handle=_sources)
@@ -60,6 +64,8 @@ def _parser() -> command.ArgumentParser:
 
 
 def _build(args: argparse.Namespace) -> int:
+    from dbt_stage import warehouse  # imports duckdb, 0.1 s
+
     folder = project.find(args.project_dir)
     file = warehouse.locate(args.warehouse, os.environ)
     warehouse.wait_until_free(file, args.lock_wait, lambda message: _tell("build", message))
@@ -94,7 +100,7 @@ def _interrupted_by_sigterm() -> Iterator[None]:
 
 
 def _reconcile(args: argparse.Namespace) -> int:
-    from dbt_stage import bridge_table, reconcile  # imports duckdb and rich, 0.3 s
+    from dbt_stage import bridge_table, reconcile, warehouse  # import duckdb and rich, 0.3 s
 
     def say(message: str) -> None:
         _tell("reconcile", message)
@@ -135,6 +141,17 @@ def _progress(stack: ExitStack) -> tuple[Callable[[int], None], Callable[[Outcom
         advance[0](outcome)
 
     return started, finished
+
+
+def _manifest(args: argparse.Namespace) -> int:
+    from dbt_stage import manifest
+
+    folder = project.find(args.project_dir)
+    file = manifest.current(folder, Path(os.environ.get("DBT_TARGET_PATH") or folder / "target").absolute())
+    if args.dest:
+        manifest.write(args.dest, file.read_bytes())
+    print(args.dest or file)
+    return 0
 
 
 def _sources(args: argparse.Namespace) -> int:
