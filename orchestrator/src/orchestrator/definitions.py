@@ -9,7 +9,6 @@ from orchestrator.defs.automation import automation
 from orchestrator.defs.ingestion import ingestion
 from orchestrator.defs.landing import landing
 from orchestrator.defs.warehouse import warehouse
-from orchestrator.launchers.subprocess import SubprocessLauncher
 from orchestrator.settings import Settings
 
 
@@ -21,7 +20,7 @@ def build(settings: Settings) -> dg.Definitions:
     return dg.Definitions.merge(
         *parts,
         dg.Definitions(
-            resources={"launcher": SubprocessLauncher(), "places": settings.places},
+            resources={"launcher": settings.launcher, "places": settings.places},
             executor=dg.in_process_executor,
             jobs=[dg.define_asset_job("daily", "*", description="From files to marts, for a day or a range of days.")],
         ),
