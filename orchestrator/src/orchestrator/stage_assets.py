@@ -80,7 +80,8 @@ def _entities(context: dg.AssetExecutionContext) -> list[str]:
 
 def _say_what_else_is_made(context: dg.AssetExecutionContext, entities: Sequence[str]) -> None:
     """Say that a stage makes all layers of an entity: those that were not selected are made, but get no event."""
-    others = {key for key in context.assets_def.keys if key.path[-1] in entities} - set(context.selected_asset_keys)
+    made = {spec.key for spec in context.assets_def.specs if spec.key.path[-1] in entities}  # `keys` are the selected
+    others = made - set(context.selected_asset_keys)
     if others:
         names = ", ".join(sorted(key.to_user_string() for key in others))
         context.log.info(f"the stage makes an entity whole: {names}, not selected, are made anew too, without an event")
