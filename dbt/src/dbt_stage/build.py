@@ -11,13 +11,14 @@ from dbt.adapters.factory import FACTORY
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 from google.protobuf.json_format import MessageToDict
 
-from dbt_stage.messages import RESULTS, Built, Column, message
+from dbt_stage.messages import RESULTS, Built, Column, Relation, message
 from dbt_stage.nodes import Node, one_line
 from libs.errors import StageError
 from libs.stage.messages import Send
 from libs.stage.report import Outcome
 from libs.stage.warehouse import holder, in_use
 
+_RELATIONS = ("model.", "seed.", "snapshot.", "source.")
 _QUIET = ("--log-level", "none", "--no-use-colors")
 
 
@@ -72,6 +73,7 @@ class _Listener:
         self.nodes: list[Node] = []
         self.error: Exception | None = None
         self._manifest = manifest
+        self._warehouse = _Warehouse(manifest)
         self._started = started
         self._finished = finished
         self._send = send
@@ -95,7 +97,7 @@ class _Listener:
     def _take_node(self, node: Node) -> None:
         built = None
         if node.is_built and node.status == "success":
-            built = _built(self._manifest.metadata.adapter_type, self._manifest.nodes[node.id], node.is_table)
+            built = self._warehouse.built(node)
             node = dataclasses.replace(node, rows=built["rows"])
         self.nodes.append(node)
         self._finished(node.outcome())
@@ -133,22 +135,41 @@ def _node(finished: Any, manifest: Any) -> Node:
     )
 
 
-def _built(adapter_type: str, node: Any, is_table: bool) -> Built:
-    """Ask the warehouse, whichever it is, what dbt has just built there, in a connection of this thread's own."""
-    adapter: Any = FACTORY.lookup_adapter(adapter_type)
-    relation = adapter.Relation.create_from(adapter.config, node)
-    with adapter.connection_named(f"{node.unique_id}: what was built"):
-        return Built(
-            relation=str(relation),
-            rows=_count(adapter, relation) if is_table else None,
-            columns=[_column(found) for found in adapter.get_columns_in_relation(relation)],
-            sql=getattr(node, "compiled_code", None) or "",
+class _Warehouse:
+    """What dbt has built in the warehouse, whichever it is: asked of dbt's adapter, by several threads."""
+
+    def __init__(self, manifest: Any) -> None:
+        self._manifest = manifest
+        self._known: dict[str, Relation] = {}
+
+    def built(self, node: Node) -> Built:
+        """Ask for what a node is now, and for its parents, which do not change any more."""
+        found = self._manifest.nodes[node.id]
+        parents = [id_ for id_ in found.depends_on_nodes if id_.startswith(_RELATIONS)]
+        adapter = self._adapter
+        with adapter.connection_named(f"{node.id}: what was built"):
+            relation = self._known[node.id] = self._relation(node.id)
+            for id_ in parents:
+                if id_ not in self._known:
+                    self._known[id_] = self._relation(id_)
+            rows = self._count(relation["name"]) if node.is_table else None
+        sql = getattr(found, "compiled_code", None) or ""
+        return Built(relation=relation, rows=rows, sql=sql, parents={id_: self._known[id_] for id_ in parents})
+
+    @property
+    def _adapter(self) -> Any:
+        return FACTORY.lookup_adapter(self._manifest.metadata.adapter_type)
+
+    def _relation(self, id_: str) -> Relation:
+        adapter = self._adapter
+        found = adapter.Relation.create_from(
+            adapter.config, self._manifest.nodes.get(id_) or self._manifest.sources[id_]
         )
+        return Relation(name=str(found), columns=[_column(one) for one in adapter.get_columns_in_relation(found)])
 
-
-def _count(adapter: Any, relation: Any) -> int:
-    _, found = adapter.execute(f"select count(*) from {relation}", fetch=True)
-    return int(found.rows[0][0])
+    def _count(self, name: str) -> int:
+        _, found = self._adapter.execute(f"select count(*) from {name}", fetch=True)
+        return int(found.rows[0][0])
 
 
 def _column(found: Any) -> Column:

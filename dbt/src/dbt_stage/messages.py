@@ -19,13 +19,23 @@ class Column(TypedDict):
     type: str
 
 
-class Built(TypedDict):
-    """What was built. `rows` are a table's; a view, which is not counted, has none. A seed has no SQL."""
+class Relation(TypedDict):
+    """A table or view of the warehouse, its name as it stands in SQL."""
 
-    relation: str
-    rows: int | None
+    name: str
     columns: list[Column]
+
+
+class Built(TypedDict):
+    """What was built. `rows` are a table's; a view, which is not counted, has none. A seed has no SQL.
+
+    `parents` are the relations that it was made of, by dbt's ids.
+    """
+
+    relation: Relation
+    rows: int | None
     sql: str
+    parents: dict[str, Relation]
 
 
 def message(node: Node, event: Mapping[str, Any] | None, built: Built | None) -> dict[str, Any]:

@@ -101,14 +101,27 @@ def test_rows_and_columns_are_the_warehouses(built: tuple[Path, Launched]) -> No
         "select table_schema || '.' || table_name, table_type from information_schema.tables "
         "where table_schema in ('staging', 'intermediate', 'marts')",
     )
-    found = {one["built"]["relation"]: one["built"] for one in launched.told.values() if one["built"]}
+    found = {one["built"]["relation"]["name"]: one["built"] for one in launched.told.values() if one["built"]}
     assert len(found) == len(relations)
     for name, type_ in relations:
         told = found['"small"."{}"."{}"'.format(*name.split("."))]
         counted = query(file, f"select count(*) from {name}")[0][0]
         assert told["rows"] == (None if type_ == "VIEW" else counted), name
         columns = query(file, f"select column_name, column_type from (describe {name})")
-        assert [(column["name"], column["type"]) for column in told["columns"]] == columns
+        assert [(column["name"], column["type"]) for column in told["relation"]["columns"]] == columns
+
+
+def test_parents_are_the_relations_that_it_was_made_of(built: tuple[Path, Launched]) -> None:
+    _, launched = built
+    told = {id_: one["built"] for id_, one in launched.told.items() if one["built"]}
+    for one in told.values():
+        for id_, parent in one["parents"].items():
+            assert parent["name"] in one["sql"]
+            if not id_.startswith("source."):
+                assert parent == told[id_]["relation"]
+    (landing,) = told["model.shop_elt.stg_orders"]["parents"].values()
+    assert landing["name"] == '"small"."landing"."orders"'
+    assert {"name": "total", "type": "DECIMAL(18,4)"} in landing["columns"]
 
 
 def test_the_sql_is_compiled(built: tuple[Path, Launched]) -> None:
