@@ -17,7 +17,7 @@ def environment(data: Path) -> dict[str, str]:
     """Return an environment in which everything that is made lies below `data`."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     # Not measured either: each package's own tests hold the coverage, and tracing makes whole runs half as slow again.
-    unwanted = ("LAKE", "WAREHOUSE", "COV")
+    unwanted = ("LAKE", "WAREHOUSE", "COV", "DAGSTER_", "LANDING", "FIRST_DAY")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
     dbt = {"DBT_TARGET_PATH": str(data / "dbt-target"), "DBT_LOG_PATH": str(data / "dbt-logs")}
     return {**kept, **dbt, "PATH": path, "DATA": str(data), "COLUMNS": "160", "UV_NO_SYNC": "1"}

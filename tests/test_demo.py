@@ -10,14 +10,20 @@ import socket
 import subprocess
 import time
 import urllib.request
+from collections import Counter
 from pathlib import Path
 
+import dagster as dg
 import pytest
 from stages import ROOT, call, environment, query, snapshot
 
+from libs.entities import ENTITIES
+
 DAYS = ["generate", "ingest", "load"]
 OF_A_DAY = [f"uv run just {recipe} 2025-11-16" for recipe in DAYS] + ["uv run just build"]
-RUN_BY_TESTS = {"./justw demo", "./justw test", *OF_A_DAY, "uv run just docs", "./justw demo-olist"}
+OPENED = ["uv run just dev", "uv run just docs"]
+BY_DAGSTER = ["uv run just backfill 2025-11-17 2025-11-18", "uv run just status"]
+RUN_BY_TESTS = {"./justw demo", "./justw test", *OF_A_DAY, *OPENED, *BY_DAGSTER, "./justw demo-olist"}
 
 
 @pytest.fixture(scope="module")
@@ -79,11 +85,46 @@ def test_every_record_is_accounted_for_from_the_files_to_staging(demo: tuple[Pat
         assert query(warehouse, f"select sum(rows) from landing._loads where entity = '{entity}'") == [(rows,)]
 
 
+def test_the_history_has_each_asset_and_day_once_with_the_manifests_numbers(demo: tuple[Path, str]) -> None:
+    data = demo[0]
+    with dg.DagsterInstance.from_config(str(data / "dagster")) as instance:
+        [run] = instance.get_runs()
+        entries = instance.all_logs(run.run_id)
+    assert run.status == dg.DagsterRunStatus.SUCCESS
+    events = [made for entry in entries if (made := entry.asset_materialization)]
+    counts = Counter((*made.asset_key.path, made.partition) for made in events if made.partition)
+    days = [f"2025-11-{n:02d}" for n in range(1, 16)]
+    groups = ["landing", "raw", "validated_raw", "quarantine_raw", "warehouse"]
+    assert set(counts) == {(group, entity, day) for group in groups for entity in ENTITIES for day in days}
+    assert set(counts.values()) == {1}
+    rows = {
+        (*made.asset_key.path, made.partition): made.metadata["dagster/row_count"].value
+        for made in events
+        if made.partition
+    }
+    for path in (data / "lake" / "manifests").rglob("manifest.json"):
+        found = json.loads(path.read_text())
+        if (day := found["partition_date"]) in days:
+            entity, numbers = found["entity"], found["rows"]
+            assert [rows[group, entity, day] for group in groups] == [
+                numbers["raw"],
+                numbers["raw"],
+                numbers["validated"],
+                numbers["quarantined"],
+                numbers["validated"],
+            ]
+    by_day = [check for entry in entries if (check := entry.asset_check_evaluation) and check.partition]
+    assert len(by_day) == 4 * len(ENTITIES) * len(days)
+    assert all(check.passed for check in by_day)
+
+
 def test_a_second_demo_changes_nothing(demo: tuple[Path, str]) -> None:
     data = demo[0]
     before = snapshot(data)
-    call(data, "./justw", "demo")
+    said = call(data, "./justw", "demo").stdout
     assert snapshot(data) == before
+    for stage in ("generator", "ingestor", "loader"):
+        assert re.search(rf"^{stage} +0 +75 +0 +0 ", said, flags=re.MULTILINE), said
 
 
 def test_one_more_day_by_hand(demo: tuple[Path, str]) -> None:
@@ -98,18 +139,42 @@ def test_one_more_day_by_hand(demo: tuple[Path, str]) -> None:
     assert after[0][1] == "2025-11-16"
 
 
+def test_more_days_by_dagster(demo: tuple[Path, str]) -> None:
+    data = demo[0]
+    backfill, status = (call(data, *shlex.split(line)).stdout for line in BY_DAGSTER)
+    assert re.search(r"^loader +10 +0 +0 +0 ", backfill, flags=re.MULTILINE), backfill
+    assert "2025-11-17  5 done   5 done     5 done     hold" in status
+    assert "not well" not in status
+
+
+def test_the_ui_opens_with_the_history(demo: tuple[Path, str]) -> None:
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", 3000)) == 0:
+            pytest.skip("something else listens on port 3000")
+    served = _serve(demo[0], "dev")
+    try:
+        _fetch("http://127.0.0.1:3000/server_info", served)
+        asked = urllib.request.Request(
+            "http://127.0.0.1:3000/graphql",
+            data=json.dumps({"query": "{ runsOrError { ... on Runs { results { jobName status } } } }"}).encode(),
+            headers={"content-type": "application/json"},
+        )
+        with urllib.request.urlopen(asked, timeout=30) as answer:
+            runs = json.load(answer)["data"]["runsOrError"]["results"]
+        assert {"jobName": "daily", "status": "SUCCESS"} in runs
+        os.killpg(served.pid, signal.SIGINT)
+        served.wait(timeout=30)
+    finally:
+        if served.poll() is None:
+            os.killpg(served.pid, signal.SIGKILL)
+            served.wait()
+
+
 def test_the_docs_are_served_with_lineage(demo: tuple[Path, str]) -> None:
     with socket.socket() as probe:
         if probe.connect_ex(("127.0.0.1", 8082)) == 0:
             pytest.skip("something else listens on port 8082")
-    served = subprocess.Popen(
-        ["uv", "run", "just", "docs"],
-        cwd=ROOT,
-        env=environment(demo[0]),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    served = _serve(demo[0], "docs")
     try:
         manifest = json.loads(_fetch("http://127.0.0.1:8082/manifest.json", served))
         assert "model.shop_elt.daily_sales" in manifest["nodes"]
@@ -117,6 +182,17 @@ def test_the_docs_are_served_with_lineage(demo: tuple[Path, str]) -> None:
     finally:
         os.killpg(served.pid, signal.SIGKILL)
         served.wait()
+
+
+def _serve(data: Path, recipe: str) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        ["uv", "run", "just", recipe],
+        cwd=ROOT,
+        env=environment(data),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
 
 
 def _fetch(url: str, served: "subprocess.Popen[bytes]") -> bytes:
