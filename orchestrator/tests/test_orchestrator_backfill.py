@@ -99,6 +99,34 @@ def test_a_good_range_is_one_run_with_every_asset_and_day_once(data: Path) -> No
     assert done.stderr.splitlines()[:4] == ["ingestor: begins", "ingestor: done", "loader: begins", "loader: done"]
 
 
+def test_on_a_terminal_there_are_bars_and_nothing_of_dagsters(data: Path) -> None:
+    leader, follower = os.openpty()
+    process = subprocess.Popen(
+        [str(BIN / "orchestrator"), "backfill", DAYS[0], "--select", "group:ingestion"],
+        env=environment(data, "external") | {"TERM": "xterm", "COLUMNS": "100"},
+        cwd=data,
+        stdout=follower,
+        stderr=follower,
+    )
+    os.close(follower)
+    said = b""
+    while chunk := read(leader):
+        said += chunk
+    os.close(leader)
+    assert process.wait() == 0, said
+    assert b"5/5" in said
+    assert b"1 day in 1 run" in said
+    assert b"dagster" not in said.replace(str(data).encode(), b"")
+
+
+def read(terminal: int) -> bytes:
+    """Read on, until the last process has left the terminal, which is an error on Linux."""
+    try:
+        return os.read(terminal, 1 << 16)
+    except OSError:
+        return b""
+
+
 def test_one_corrupt_file_fails_alone_and_is_healed_when_mended(data: Path) -> None:
     corrupt = landing_file(data, "orders", DAYS[1])
     good = corrupt.read_bytes()

@@ -47,7 +47,13 @@ class Bars:
         self._console = Console(file=terminal, highlight=False, soft_wrap=True)
         self._lines = not self._console.is_terminal
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        self._progress = Progress(*columns, console=self._console, disable=self._lines)
+        self._progress = Progress(
+            *columns,
+            console=self._console,
+            disable=self._lines,
+            redirect_stdout=False,  # what others print has been led away, and must not come back by the bars
+            redirect_stderr=False,
+        )
         self._tasks: dict[str, TaskID] = {
             name: self._progress.add_task(name, total=total, start=False) for name, total in totals.items()
         }
