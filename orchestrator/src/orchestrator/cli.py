@@ -61,6 +61,19 @@ def _parser() -> argparse.ArgumentParser:
     )
     one.add_argument("options", nargs=argparse.REMAINDER)
     one.set_defaults(handle=_dev)
+    one = commands.add_parser(
+        "bucket",
+        help="make the lake's bucket in the emulator",
+        description="Make the bucket that LAKE names in the emulator at STORAGE_EMULATOR_HOST, if it has none.",
+    )
+    one.set_defaults(handle=_bucket)
+    one = commands.add_parser(
+        "reap",
+        help="remove the containers of stages whose run was killed",
+        description="Remove the containers of stages whose run has ended without removing them.",
+    )
+    one.add_argument("--every", type=_count, metavar="SECONDS", help="go on, and look so often (default: once)")
+    one.set_defaults(handle=_reap)
     return parser
 
 
@@ -111,6 +124,28 @@ def _dev(args: argparse.Namespace) -> NoReturn:
     options = options or ["--port", _PORT, *args.options]
     words = [sys.executable, "-m", "dagster", "dev", "--module-name", "orchestrator.definitions", *options]
     os.execv(words[0], words)  # noqa: S606 - no shell is what is wanted
+
+
+def _bucket(args: argparse.Namespace) -> int:
+    from orchestrator import stack
+
+    print(f"orchestrator {args.command}: {stack.make_bucket(os.environ)}")
+    return 0
+
+
+def _reap(args: argparse.Namespace) -> int:
+    import dagster as dg
+    import docker
+
+    from orchestrator import stack
+
+    client = docker.from_env()
+    with dg.DagsterInstance.get() as instance:
+        while True:
+            stack.reap(client, instance, lambda said: print(f"orchestrator reap: {said}", flush=True))
+            if args.every is None:
+                return 0
+            time.sleep(args.every)
 
 
 def _home() -> Path:
