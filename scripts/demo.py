@@ -38,7 +38,8 @@ def shop(args: argparse.Namespace) -> None:
     first, last = "2025-11-01", "2025-11-15"
     os.environ |= {"LAKE": args.lake, "WAREHOUSE": args.warehouse}
     command("orchestrator", "backfill", first, last, "--config", os.path.relpath(SHOP))
-    if find_spec("orchestrator.defs.dbt_models") is None:
+    definitions = find_spec("orchestrator.definitions")
+    if definitions and definitions.origin and "dbt_models" not in Path(definitions.origin).read_text():
         command("dbt-stage", "build", "--warehouse", args.warehouse)
     summary.days(args.lake, args.warehouse, first, last)
 

@@ -26,6 +26,10 @@ LAYERS = {"landing": ("landing",), "ingestion": metadata.LAYERS, "warehouse": ("
 RUNS_READ = 100
 """So many runs are read, newest first, to tell why something failed and when dbt ran last."""
 
+FAILED_ROWS = "dagster_dbt/failed_row_count"
+LONG = 100
+"""A fact of a check with so many characters is not shown."""
+
 FEW = 5
 """Of more partitions that failed with the same message the first and the last are named."""
 
@@ -212,7 +216,11 @@ def _last(instance: dg.DagsterInstance, stage: str) -> tuple[str, datetime, str]
 
 
 def _said(check: dg.AssetCheckEvaluation) -> str:
-    facts = ", ".join(f"{name} {value}" for name, value in plain(check.metadata).items() if len(str(value)) < 100)
+    known = plain(check.metadata)
+    if FAILED_ROWS in known:
+        facts = f"{known[FAILED_ROWS]:,} rows"
+    else:
+        facts = ", ".join(f"{name} {value}" for name, value in known.items() if len(str(value)) < LONG)
     how = "failed" if is_error(check) else "warns"
     return f"{how}: {check.check_name} of {check.asset_key.to_user_string()}" + (f" ({facts})" if facts else "")
 
