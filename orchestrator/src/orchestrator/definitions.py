@@ -6,6 +6,7 @@ import warnings
 import dagster as dg
 
 from orchestrator.defs.automation import automation
+from orchestrator.defs.dbt_models import dbt_models
 from orchestrator.defs.ingestion import ingestion
 from orchestrator.defs.landing import landing
 from orchestrator.defs.warehouse import warehouse
@@ -16,7 +17,7 @@ def build(settings: Settings) -> dg.Definitions:
     """Put the definitions together. Stages are processes of their own, so steps need none."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.PreviewWarning)  # checks by day: see docs/decisions/0007
-        parts = [part(settings) for part in (landing, ingestion, warehouse, automation)]
+        parts = [part(settings) for part in (landing, ingestion, warehouse, dbt_models, automation)]
     return dg.Definitions.merge(
         *parts,
         dg.Definitions(
