@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ DAYS = ("2025-11-01", "2025-11-02")
 GENERATOR = ("landing",)
 INGESTOR = metadata.LAYERS
 LOADER = ("warehouse",)
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+"""Run config: nothing is logged on the terminal."""
 STAGES = (*GENERATOR, *INGESTOR, *LOADER)
 
 
@@ -43,6 +45,7 @@ class Run:
     def __init__(self, instance: dg.DagsterInstance, result: dg.ExecuteInProcessResult) -> None:
         self._instance = instance
         self._result = result
+        self.id = result.run_id
         self.success = result.success
 
     @property
@@ -52,9 +55,14 @@ class Run:
         return Counter((made.asset_key.to_user_string(), made.partition) for made in events)
 
     @property
+    def events(self) -> Sequence[dg.DagsterEvent]:
+        """All events."""
+        return self._result.all_events
+
+    @property
     def said(self) -> list[str]:
         """What stages' assets wrote into the run's log."""
-        return [entry.user_message for entry in self._instance.all_logs(self._result.run_id)]
+        return [entry.user_message for entry in self._instance.all_logs(self.id)]
 
     @property
     def launches(self) -> list[list[str]]:
@@ -116,7 +124,7 @@ class Shop:
             run_config={
                 "resources": {"places": {"config": {"lake": str(self.lake), "warehouse": str(self.warehouse)}}},
                 "ops": {stage: {"config": config} for stage, config in options.items()},
-                "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+                **QUIET,
             },
         )
         return Run(self.instance, result)
@@ -152,8 +160,13 @@ class Shop:
         }
 
     def stages(self) -> list[int]:
-        """Return the processes of this machine that work on this lake and are a stage (Linux)."""
-        return [pid for pid, words in _processes() if str(self.lake) in words and "bound.py" not in " ".join(words)]
+        """Return the stages that are at work on this lake, as processes of this machine."""
+        return processes(str(self.lake))
+
+
+def processes(word: str) -> list[int]:
+    """Return the processes that have a word on their command line (Linux); not what is only becoming one of them."""
+    return [pid for pid, words in _processes() if word in words and not any("bound.py" in one for one in words)]
 
 
 def _plain(value: dg.MetadataValue[Any]) -> Any:
