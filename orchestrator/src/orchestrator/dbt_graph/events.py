@@ -21,7 +21,7 @@ class Graph:
 
     def __init__(self, manifest: Manifest) -> None:
         self.manifest = manifest
-        self.translator = Translator()
+        self.translator = Translator(manifest)
 
     def key(self, id_: str) -> dg.AssetKey:
         """Return the asset's key of a model, seed, snapshot or source, by dbt's id."""
