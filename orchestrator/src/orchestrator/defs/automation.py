@@ -30,6 +30,7 @@ def automation(settings: Settings) -> dg.Definitions:
     )
     nightly = dg.build_schedule_from_partitioned_job(
         shop_day,
+        name="shop_day",
         hour_of_day=1,
         minute_of_hour=0,
         default_status=dg.DefaultScheduleStatus.STOPPED,
