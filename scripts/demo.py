@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 import summary
@@ -38,9 +37,6 @@ def shop(args: argparse.Namespace) -> None:
     first, last = "2025-11-01", "2025-11-15"
     os.environ |= {"LAKE": args.lake, "WAREHOUSE": args.warehouse}
     command("orchestrator", "backfill", first, last, "--config", os.path.relpath(SHOP))
-    definitions = find_spec("orchestrator.definitions")
-    if definitions and definitions.origin and "dbt_models" not in Path(definitions.origin).read_text():
-        command("dbt-stage", "build", "--warehouse", args.warehouse)
     summary.days(args.lake, args.warehouse, first, last)
 
 

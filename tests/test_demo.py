@@ -97,6 +97,9 @@ def test_the_history_has_each_asset_and_day_once_with_the_manifests_numbers(demo
     groups = ["landing", "raw", "validated_raw", "quarantine_raw", "warehouse"]
     assert set(counts) == {(group, entity, day) for group in groups for entity in ENTITIES for day in days}
     assert set(counts.values()) == {1}
+    models = Counter(made.asset_key.path[-1] for made in events if not made.partition)
+    assert {"stg_orders", "daily_sales", "reconciliation"} <= set(models)
+    assert set(models.values()) == {1}
     rows = {
         (*made.asset_key.path, made.partition): made.metadata["dagster/row_count"].value
         for made in events

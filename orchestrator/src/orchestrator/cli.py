@@ -85,6 +85,7 @@ def _backfill(args: argparse.Namespace) -> int:
 
     from orchestrator import report
     from orchestrator.backfill import JOB, Backfill, bury, stages
+    from orchestrator.event_log import engines_kept
     from orchestrator.progress import Bars, output_to
 
     chosen, job = stages(defs, args.select), defs.resolve_job_def(JOB)
@@ -92,7 +93,12 @@ def _backfill(args: argparse.Namespace) -> int:
     config = _run_config(args.config, job)
     log = place / "logs" / f"backfill-{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}.log"
     log.parent.mkdir(exist_ok=True)
-    with home.alone(place), output_to(log) as terminal, dg.DagsterInstance.from_config(str(place)) as instance:
+    with (
+        home.alone(place),
+        output_to(log) as terminal,
+        engines_kept(),
+        dg.DagsterInstance.from_config(str(place)) as instance,
+    ):
         bury(instance)
         backfill = Backfill(instance, job, chosen, days, config)
         with Bars(backfill.totals, terminal) as bars:
