@@ -67,6 +67,11 @@ reconcile *options:
 docs:
   cd dbt && uv run dbt docs generate --quiet && uv run dbt docs serve --port 8082 --no-browser
 
+# Build the images, all or those named, and print their sizes (--tag)
+[group('containers'), no-exit-message]
+images *options:
+  @uv run python scripts/images.py {{ options }}
+
 # All tests that need no Docker (those that do run too where an engine answers), with a coverage floor
 [group('develop')]
 test *options:
@@ -86,6 +91,7 @@ lint:
   uv run mypy
   uv run lint-imports
   uv run shellcheck justw .ci/run
+  uv run hadolint */Dockerfile
   uv run check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
   uv run zizmor --offline --quiet .github/workflows
   cd dbt && uv run sqlfluff lint --processes 2 models tests
