@@ -125,23 +125,30 @@ class _Events:
         self._errors.append(f"{name}: {error}")
 
     def finish(self, ended: StageEndedError | None) -> Iterator[Any]:
-        """Yield the events, materializations before the checks on them; raise dg.Failure if anything failed."""
+        """Yield the events, those of an asset before the checks on it; raise dg.Failure if anything failed.
+
+        The assets' order is that of the specs: automation waits for the events of the last of them.
+        """
         selected, days = self._context.selected_asset_keys, set(self._context.partition_keys)
         in_order = [spec.key for spec in self._context.assets_def.specs if spec.key in selected]
-        whole = [key for key in in_order if set(self._days[key]) == days]
-        for key in whole:
-            for day, metadata in self._days[key].items():
-                self._context.add_asset_metadata(metadata, asset_key=key, partition_key=day)
-            yield dg.MaterializeResult(asset_key=key)
+        whole = {key for key in in_order if set(self._days[key]) == days}
         for key in in_order:
-            if key not in whole:
-                for day, metadata in self._days[key].items():
-                    yield dg.AssetMaterialization(key, partition=day, metadata=metadata)
-        for check, verdicts in self._verdicts.items():
-            yield from self._evaluations(check, verdicts)
+            yield from self._materializations(key, is_whole=key in whole)
+            for check, verdicts in self._verdicts.items():
+                if check.asset_key == key:
+                    yield from self._evaluations(check, verdicts)
         self._raise_failures(ended, len(whole) == len(in_order))
         for check in self._context.selected_asset_check_keys:  # within a Pipes session every output must be yielded
             yield dg.Output(None, output_name=self._context.assets_def.get_output_name_for_asset_check_key(check))
+
+    def _materializations(self, key: dg.AssetKey, *, is_whole: bool) -> Iterator[Any]:
+        for day, metadata in self._days[key].items():
+            if is_whole:
+                self._context.add_asset_metadata(metadata, asset_key=key, partition_key=day)
+            else:
+                yield dg.AssetMaterialization(key, partition=day, metadata=metadata)
+        if is_whole:
+            yield dg.MaterializeResult(asset_key=key)
 
     def _evaluations(
         self, check: dg.AssetCheckKey, verdicts: Mapping[str, Verdict]

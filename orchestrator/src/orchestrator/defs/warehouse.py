@@ -8,7 +8,7 @@ from pydantic import Field
 
 from libs.entities import ENTITIES
 from orchestrator import metadata
-from orchestrator.conditions import FOLLOW_ANY_DAY
+from orchestrator.conditions import FOLLOW_INGESTION
 from orchestrator.launchers.launcher import StageLauncher
 from orchestrator.places import Places
 from orchestrator.settings import Settings
@@ -36,7 +36,7 @@ def warehouse(settings: Settings) -> dg.Definitions:
                 kinds={"duckdb", "table"},
                 owners=["team:data-platform"],
                 partitions_def=settings.days,
-                automation_condition=FOLLOW_ANY_DAY,
+                automation_condition=FOLLOW_INGESTION,
             )
             for entity in ENTITIES
         ],
