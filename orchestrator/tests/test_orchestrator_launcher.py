@@ -143,7 +143,7 @@ def test_a_stage_that_does_not_end_when_told_is_killed(store: Store, tmp_path: P
     began = time.monotonic()
     launch = Launch(store, script("stubborn", tmp_path / "never"), grace_seconds=0.5, answer=give_up)
     assert launch.failure == ("enough", None)
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 25  # SCRIPT itself waits for 30
     assert not processes(str(tmp_path / "never"))
 
 
@@ -201,8 +201,7 @@ def test_what_a_killed_stage_had_reported_is_kept_and_the_rest_failed(tmp_path: 
     shop = Shop(tmp_path)
 
     def kill() -> None:
-        wait_for(lambda: list(shop.store.list("pipes/")), 60)
-        wait_for(lambda: len(list(shop.store.list("pipes/"))) > 4, 60)
+        wait_for(lambda: len(list(shop.store.list("pipes/"))) > 4, 120)
         os.kill(shop.stages()[0], signal.SIGKILL)
 
     killing = Thread(target=kill)
@@ -218,6 +217,22 @@ def test_what_a_killed_stage_had_reported_is_kept_and_the_rest_failed(tmp_path: 
     assert list(shop.store.list("pipes/"))
 
 
+LANDING = """
+import os
+import dagster as dg
+from orchestrator.defs.landing import landing
+from orchestrator.settings import Settings
+
+settings = Settings.of(os.environ)
+resources = {"launcher": settings.launcher, "places": settings.places}
+jobs = [dg.define_asset_job("shop_day", "*")]
+defs = dg.Definitions.merge(
+    landing(settings), dg.Definitions(resources=resources, executor=dg.in_process_executor, jobs=jobs)
+)
+"""
+"""A code location of no more than what is run here: that of the product takes long to load."""
+
+
 @contextmanager
 def orchestrating(shop: Shop, home: Path) -> "Iterator[subprocess.Popen[bytes]]":
     """Run Dagster in a process of its own, at work with a stage that has begun to report."""
@@ -225,7 +240,9 @@ def orchestrating(shop: Shop, home: Path) -> "Iterator[subprocess.Popen[bytes]]"
     (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
     config = home / "run.yaml"
     config.write_text(json.dumps({"ops": {"generator": {"config": LONG}}, **QUIET}))
-    words = ["job", "execute", "-m", "orchestrator.definitions", "-j", "shop_day", "-c", str(config)]
+    code = home / "landing.py"
+    code.write_text(LANDING)
+    words = ["job", "execute", "-f", str(code), "-j", "shop_day", "-c", str(config)]
     process = subprocess.Popen(
         [sys.executable, "-m", "dagster", *words, "--tags", json.dumps(over(DAYS[0], LAST))],
         env={
@@ -236,11 +253,12 @@ def orchestrating(shop: Shop, home: Path) -> "Iterator[subprocess.Popen[bytes]]"
             "LANDING": "generator",
         },
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
     )
     with process:
         try:
-            wait_for(lambda: len(list(shop.store.list("pipes/"))) > 2, 60)
+            wait_for(lambda: len(list(shop.store.list("pipes/"))) > 2 or process.poll() is not None, 120)
+            assert process.returncode is None, process.communicate()[1]
             yield process
         finally:
             process.kill()
@@ -254,8 +272,8 @@ def test_a_run_that_is_cancelled_ends_its_stage(tmp_path: Path) -> None:
         (run,) = instance.get_runs()
         instance.report_run_canceling(run)  # this and the signal are what the UI's button does
         process.send_signal(signal.SIGINT)
-        wait_for(lambda: not shop.stages(), 5)
-        process.wait(20)
+        wait_for(lambda: not shop.stages(), 10)
+        process.wait(60)
         assert [run.status for run in instance.get_runs()] == [dg.DagsterRunStatus.CANCELED]
 
 
@@ -265,4 +283,4 @@ def test_a_stage_ends_when_the_orchestrating_process_is_killed(tmp_path: Path) -
     with orchestrating(shop, tmp_path / "home") as process:
         assert len(shop.stages()) == 1
         process.kill()
-        wait_for(lambda: not shop.stages(), 5)
+        wait_for(lambda: not shop.stages(), 10)
