@@ -95,7 +95,7 @@ def test_where_others_drop_the_files_landing_alone_differs() -> None:
         f"asset {spec.key.to_user_string()}" for spec in _specs("external") if spec.group_name == "landing"
     }
     assert all(differs[name]["made_by"] is None for name in differs if name.startswith("asset"))
-    assert differs["job shop_day"] is differs["schedule shop_day_schedule"] is None  # nothing generates
+    assert differs["job shop_day"] is differs["schedule shop_day"] is None  # nothing generates
 
 
 @pytest.mark.parametrize("landing", ["generator", "external"])
