@@ -33,7 +33,7 @@ def environment(data: Path, landing: str) -> dict[str, str]:
         "LAKE": str(data / "lake"),
         "WAREHOUSE": str(data / "shop.duckdb"),
         "DAGSTER_HOME": str(data / "dagster"),
-        "DBT_TARGET_PATH": str(data / "dbt-target"),
+        "DBT_TARGET_PATH": str(data.parent / "dbt-target"),  # parsed once for all tests
         "DBT_LOG_PATH": str(data / "dbt-logs"),
         "LANDING": landing,
     }
