@@ -185,6 +185,9 @@ def test_one_model_alone_has_its_lineage_too(built_shop: Shop) -> None:
     assert built.checks == {}
     deps = built.metadata("marts", "fct_orders")["dagster/column_lineage"].deps_by_column
     assert [dep.asset_key.path[-1] for dep in deps["gross_sales"]] == ["int_order_terms"]
+    origins = built.metadata("marts", "fct_orders")["column_origins"].records
+    shown = {row.data["column"]: row.data["made of"] for row in origins}
+    assert shown["gross_sales"] == "intermediate/int_order_terms.gross_sales"
 
 
 def test_a_model_and_what_is_below_it(built_shop: Shop) -> None:

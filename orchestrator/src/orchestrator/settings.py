@@ -1,12 +1,13 @@
 """What a deployment decides by its environment, read once, when the code location loads."""
 
+import argparse
 import dataclasses
 from collections.abc import Mapping
-from datetime import date
 from typing import Any, Literal, Self
 
 import dagster as dg
 
+from libs.stage.command import day
 from orchestrator.launchers.launcher import StageLauncher
 from orchestrator.launchers.subprocess import SubprocessLauncher
 from orchestrator.places import Places, places
@@ -34,8 +35,8 @@ class Settings:
         """
         first, landing = environment.get("FIRST_DAY") or FIRST_DAY, environment.get("LANDING") or "generator"
         try:
-            date.fromisoformat(first)
-        except ValueError:
+            day(first)
+        except argparse.ArgumentTypeError:
             raise dg.DagsterInvalidDefinitionError(
                 f"FIRST_DAY={first!r} is no day of the calendar: write it as {FIRST_DAY}"
             ) from None
