@@ -34,8 +34,9 @@ def _engine_answers() -> bool:
 
 @pytest.fixture(scope="session")
 def fake_gcs() -> Iterator[str]:
-    """Start fake-gcs-server in a container and return its URL."""
+    """Start fake-gcs-server in a container and return its URL, which is good for containers too."""
     os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")  # the container is removed below
+    import docker
     from testcontainers.core.container import DockerContainer
     from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
@@ -46,7 +47,9 @@ def fake_gcs() -> Iterator[str]:
         .waiting_for(LogMessageWaitStrategy("server started"))
     )
     with server:
-        url = f"http://{server.get_container_host_ip()}:{server.get_exposed_port(4443)}"
+        # The address of this machine on the engine's bridge: the same for this process and for containers.
+        bridge = docker.from_env().networks.get("bridge").attrs["IPAM"]["Config"][0]
+        url = f"http://{bridge['Gateway']}:{server.get_exposed_port(4443)}"
         # Resumable uploads are sent to the URL that the server believes it has.
         told = urllib.request.Request(
             f"{url}/_internal/config", data=json.dumps({"externalUrl": url}).encode(), method="PUT"
