@@ -184,7 +184,7 @@ class Backfill:
                 self._job.execute_in_process(
                     instance=self._instance,
                     run_id=run_id,
-                    asset_selection=None if set(keys) == set(self._job.asset_layer.executable_asset_keys) else keys,
+                    asset_selection=keys,  # named, or automation would not see that the run makes what follows
                     raise_on_error=False,
                     tags=tags,
                     run_config=_of(self._config, [stage.name for stage in stages]),
