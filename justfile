@@ -114,6 +114,11 @@ document:
 bench-marts *options:
   @uv run python bench/marts.py {{ options }}
 
+# Pictures of Dagster's pages for the docs, on the history of `just demo` (needs chromium)
+[group('develop')]
+screenshots:
+  @uv run python scripts/screenshots.py docs/images
+
 # Remove what the demos and stages made
 [group('develop')]
 clean:

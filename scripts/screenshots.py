@@ -19,16 +19,13 @@ import dagster as dg
 
 DAY = "2025-11-05"
 PAGES = {
-    "runs": "runs",
     "run": "runs/{run}",
     "lineage": "asset-groups",
     "partitions": "assets/validated_raw/orders?view=partitions&partition={day}",
     "quarantine": "assets/quarantine_raw/orders?view=partitions&partition={day}",
     "checks": "assets/validated_raw/orders?view=checks",
     "mart": "assets/marts/fct_orders?view=overview",
-    "mart-checks": "assets/marts/fct_orders?view=checks",
-    "column-lineage": "assets/marts/fct_orders?view=lineage&column=net_sales",
-    "automation": "automation",
+    "columns": "assets/marts/fct_orders?view=events",
 }
 
 
