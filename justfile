@@ -72,6 +72,36 @@ docs:
 images *options:
   @uv run python scripts/images.py {{ options }}
 
+# Build and start the stack in containers: Dagster on :3000, dbt's docs on :8082
+[group('containers'), no-exit-message]
+up:
+  @uv run python scripts/stack.py up
+
+# Stop the stack; its data stay
+[group('containers'), no-exit-message]
+down:
+  @uv run python scripts/stack.py down
+
+# Stop the stack and remove its data, without asking
+[group('containers'), no-exit-message]
+reset:
+  @uv run python scripts/stack.py reset
+
+# Show and follow what the stack's services say
+[group('containers'), no-exit-message]
+logs *services:
+  @uv run python scripts/stack.py logs {{ services }}
+
+# Run days through the stack: one run, every stage in a container of its own
+[group('containers'), no-exit-message]
+stack-backfill first last="" *options:
+  @uv run python scripts/stack.py backfill "{{ first }}" {{ last }} {{ options }}
+
+# Print what was done, failed and is missing of the stack's latest days (--days)
+[group('containers'), no-exit-message]
+stack-status *options:
+  @uv run python scripts/stack.py status {{ options }}
+
 # All tests that need no Docker (those that do run too where an engine answers), with a coverage floor
 [group('develop')]
 test *options:
