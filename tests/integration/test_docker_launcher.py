@@ -206,14 +206,14 @@ def test_the_container_of_a_killed_run_is_reaped_and_that_of_a_running_one_is_no
     client = docker.from_env()
     try:
         with dg.DagsterInstance.get() as instance:
-            stack.reap(client, instance, said.append)
+            stack.reap(client, instance, None, said.append)
             assert (said, containers()) == ([], [container])
             os.kill(launch.process.pid, signal.SIGKILL)
             launch.end()
             assert containers() == [container]
             [run] = instance.get_runs()
             instance.report_run_failed(run, "its process was killed")  # what Dagster's run monitoring does
-            stack.reap(client, instance, said.append)
+            stack.reap(client, instance, None, said.append)
         assert re.fullmatch(rf"removed launched {container} of run {run.run_id}", said[0])
     finally:
         client.close()

@@ -70,7 +70,8 @@ def _parser() -> argparse.ArgumentParser:
     one = commands.add_parser(
         "reap",
         help="remove the containers of stages whose run was killed",
-        description="Remove the containers of stages whose run has ended without removing them.",
+        description="Remove the containers of stages whose run has ended without removing them, of those in "
+        "STAGE_NETWORK where that is set.",
     )
     one.add_argument("--every", type=_count, metavar="SECONDS", help="go on, and look so often (default: once)")
     one.set_defaults(handle=_reap)
@@ -145,10 +146,10 @@ def _reap(args: argparse.Namespace) -> int:
 
     from orchestrator import stack
 
-    client = docker.from_env()
+    client, network = docker.from_env(), os.environ.get("STAGE_NETWORK")
     with dg.DagsterInstance.get() as instance:
         while True:
-            stack.reap(client, instance, lambda said: print(f"orchestrator reap: {said}", flush=True))
+            stack.reap(client, instance, network, lambda said: print(f"orchestrator reap: {said}", flush=True))
             if args.every is None:
                 return 0
             time.sleep(args.every)

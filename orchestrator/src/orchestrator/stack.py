@@ -51,14 +51,17 @@ def make_bucket(environment: Mapping[str, str]) -> str:
             return f"gs://{name} made"
 
 
-def reap(client: Any, instance: dg.DagsterInstance, say: Callable[[str], None]) -> None:
+def reap(client: Any, instance: dg.DagsterInstance, network: str | None, say: Callable[[str], None]) -> None:
     """Remove the containers of stages whose run has ended without removing them, as a killed one does.
 
-    A run's state is asked for after its containers were listed: one that begins in between is safe.
+    Only those in the network, if one is given: the runs of others on the same engine are not in this history. A run's
+    state is asked for after its containers were listed: one that begins in between is safe.
     """
     from orchestrator.launchers import docker
 
     for container in docker.left_over(client, lambda: _running(instance)):
+        if network and network not in container.attrs["NetworkSettings"]["Networks"]:
+            continue
         docker.remove(container, grace_seconds=0)
         say(f"removed {docker.name_of(container)}")
 
