@@ -174,6 +174,10 @@ class Backfill:
         if not stages:
             return History()
         self.runs += 1
+        if self.runs > 1:
+            bars.takes_on(
+                f"{', '.join(block.entities)}, {block.days[0]} to {block.days[-1]}" if block else stages[0].name
+            )
         run_id, history = str(uuid.uuid4()), History()
         keys = [key for stage in stages for key in (stage.of(block.entities) if block and stage.by_day else stage.keys)]
         tags = {TAG: "backfill"}

@@ -83,6 +83,10 @@ class Bars:
         elif (made := entry.asset_materialization) is not None and made.partition is None:
             self._progress.advance(task)  # a model; partitions are told by their lines, as they come
 
+    def takes_on(self, what: str) -> None:
+        """Say what a further run takes on, since something failed in one before."""
+        self._console.print(f"a further run takes on what is good: {what}")
+
     def _line(self, text: str) -> None:
         if self._lines:
             self._console.print(text)

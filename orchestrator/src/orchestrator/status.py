@@ -59,6 +59,11 @@ class Status:
     external: bool
     """Landing files come from others, and Dagster knows of those only that its sensor has seen."""
 
+    later: int = 0
+    """Days that are over and later than all of which something is known."""
+    last_day: str = ""
+    """The latest day that is over."""
+
     @property
     def days(self) -> list[str]:
         """The days of which something is known."""
@@ -84,6 +89,8 @@ def look(instance: dg.DagsterInstance, defs: dg.Definitions, number: int) -> Sta
                     message := failures.message(graph.get(keys[0]).assets_def.op.name, Partition(entity, day))
                 ):
                     failed.setdefault((day, layer), {})[entity] = message
+    every = graph.get(metadata.key("landing", "orders")).partitions_def
+    known = list(every.get_partition_keys()) if every else []
     return Status(
         done,
         failed,
@@ -91,6 +98,8 @@ def look(instance: dg.DagsterInstance, defs: dg.Definitions, number: int) -> Sta
         _quarantined(instance, days),
         list(_once(instance, graph)),
         external=not graph.get(metadata.key("landing", "orders")).is_materializable,
+        later=sum(day > days[-1] for day in known) if days else 0,
+        last_day=known[-1] if known else "",
     )
 
 
@@ -235,10 +244,13 @@ def render(status: Status) -> str:
     for day in status.days:
         layers = (_layer(status, day, layer) for layer in LAYERS)
         quarantined = f"{status.quarantined[day]:,}" if day in status.quarantined else ""
-        table.add_row(day, *layers, _verdicts(status.checks.get(day, ())), quarantined)
+        checks = _verdicts(status.checks.get(day, ())) if (day, "ingestion") in status.done else ""
+        table.add_row(day, *layers, checks, quarantined)
     console = Console(file=io.StringIO(), width=160, highlight=False)
     console.print(table)
     lines = [line.rstrip() for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
+    if status.days and status.later:
+        lines += ["", f"Later days, of which nothing is known: {status.later:,}, the last is {status.last_day}."]
     for once in status.once:
         lines += ["", f"{once.stage} ran last at {once.began:%Y-%m-%d %H:%M:%S} UTC and {once.ending}"]
         lines += [f"  {said}" for said in once.failing]
