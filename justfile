@@ -24,8 +24,8 @@ demo-olist path="../shared/data/olist":
 
 # Run days through all stages; what is good goes on, what fails is named (--select, --config)
 [group('run'), no-exit-message]
-backfill first last *options:
-  @uv run orchestrator backfill "{{ first }}" "{{ last }}" {{ options }}
+backfill first *options:
+  @uv run orchestrator backfill "{{ first }}" {{ options }}
 
 # Print what was done, failed and is missing of the latest days, and how dbt ended
 [group('run'), no-exit-message]
@@ -40,6 +40,7 @@ dev *options:
 # Make the landing files of a day (--to DAY: of a range)
 [group('run'), no-exit-message]
 generate day *options:
+  @[ "${LANDING:-generator}" = generator ] || { echo "generate: LANDING=$LANDING: files come from others, nothing is written among them" >&2; exit 2; }
   @uv run generator generate --date "{{ day }}" --dest "$LAKE" {{ options }}
 
 # Ingest a day (--to DAY: a range): landing to validated and quarantined rows

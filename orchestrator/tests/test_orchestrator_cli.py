@@ -1,6 +1,7 @@
 """The orchestrator's command line: bad calls, an empty history, the settings of Dagster's home."""
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -80,3 +81,14 @@ def test_a_home_that_can_be_no_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(CallError, match="cannot hold Dagster's history"):
         home.prepare({"DAGSTER_HOME": str(tmp_path / "file")})
+
+
+@pytest.mark.parametrize("option", [("--port", "{}"), ("-p", "{}"), ("--port={}",)])
+def test_dev_refuses_a_port_that_is_taken(option: tuple[str, ...], tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        ended = orchestrator(tmp_path, "dev", *(word.format(port) for word in option))
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == f"orchestrator dev: port {port} is taken: name another, such as --port 3001\n"

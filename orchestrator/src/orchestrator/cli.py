@@ -3,6 +3,7 @@
 import argparse
 import os
 import signal
+import socket
 import sys
 import time
 import warnings
@@ -129,6 +130,7 @@ def _dev(args: argparse.Namespace) -> NoReturn:
     os.environ["DAGSTER_HOME"] = str(home.prepare(os.environ))
     options = args.options if {"-p", "--port"} & {word.partition("=")[0] for word in args.options} else []
     options = options or ["--port", _PORT, *args.options]
+    _need_free_port(options)
     words = [sys.executable, "-m", "dagster", "dev", "--module-name", "orchestrator.definitions", *options]
     os.execv(words[0], words)  # noqa: S606 - no shell is what is wanted
 
@@ -153,6 +155,19 @@ def _reap(args: argparse.Namespace) -> int:
             if args.every is None:
                 return 0
             time.sleep(args.every)
+
+
+def _need_free_port(options: Sequence[str]) -> None:
+    """Refuse a port that is taken: Dagster would run on without its pages, and somebody else's would be looked at."""
+    words = [part for word in options for part in word.split("=", 1)]
+    port = words[max(words.index(name) for name in ("-p", "--port") if name in words) + 1 :][:1]
+    if port and port[0].isdecimal():
+        with socket.socket() as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                tried.bind(("127.0.0.1", int(port[0])))
+            except (OSError, OverflowError):
+                raise CallError(f"port {port[0]} is taken: name another, such as --port 3001") from None
 
 
 def _home() -> Path:
