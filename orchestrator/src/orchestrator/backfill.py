@@ -213,6 +213,8 @@ def bury(instance: dg.DagsterInstance, *, canceled: bool = False) -> None:
     To be called where no other backfill runs.
     """
     for run in instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED, tags={TAG: "backfill"})):
+        if run.parent_run_id:  # executed again in the UI: it inherits the tag, but has a process of its own
+            continue
         if canceled:
             instance.report_run_canceled(run, "The run was interrupted.")
         else:
