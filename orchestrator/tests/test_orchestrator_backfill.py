@@ -13,12 +13,14 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.test_utils import create_run_for_test
 from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.entities import ENTITIES
-from orchestrator.backfill import Block, blocks
+from orchestrator.backfill import TAG, Block, blocks, bury
 from orchestrator.history import Partition
+from orchestrator.progress import following
 
 DAYS = ["2025-11-01", "2025-11-02", "2025-11-03"]
 LAYERS = ["raw", "validated_raw", "quarantine_raw", "warehouse"]
@@ -223,6 +225,29 @@ def test_a_killed_backfill_is_buried_by_the_next_one(running: "subprocess.Popen[
     assert done.returncode == 0, done.stderr
     assert [run.status for run in runs(data)] == [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
     assert no_stage_runs(data)
+
+
+def test_a_run_that_somebody_executes_again_in_the_ui_is_not_buried() -> None:
+    """Dagster gives it the tags of the run that it repeats, but it is a process of its own."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        started, tags = dg.DagsterRunStatus.STARTED, {TAG: "backfill"}
+        killed = create_run_for_test(instance, status=started, tags=tags)
+        again = create_run_for_test(
+            instance, status=started, tags=tags, parent_run_id=killed.run_id, root_run_id=killed.run_id
+        )
+        bury(instance)
+        ended = {run.run_id: run.status for run in instance.get_runs()}
+    assert ended == {killed.run_id: dg.DagsterRunStatus.FAILURE, again.run_id: started}
+
+
+def test_a_history_that_cannot_be_read_is_no_success() -> None:
+    def take(_: dg.EventLogEntry) -> None:
+        raise OSError("the history's disk is gone")
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        run = create_run_for_test(instance)
+        with pytest.raises(OSError, match="disk is gone"), following(instance, run.run_id, [take]):
+            instance.report_engine_event("something happens", run)
 
 
 def no_stage_runs(data: Path) -> bool:

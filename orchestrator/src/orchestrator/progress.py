@@ -4,6 +4,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
@@ -96,15 +97,18 @@ class Bars:
 def following(
     instance: dg.DagsterInstance, run_id: str, takers: Sequence[Callable[[dg.EventLogEntry], None]]
 ) -> Iterator[None]:
-    """Hand over every event of a run as it is written; all of them were when the block has been left."""
+    """Hand over every event of a run as it is written; all of them were when the block has been left.
+
+    Raises then what reading the history raised, for half a history would be taken for half a run.
+    """
     over = threading.Event()
-    reading = threading.Thread(target=_follow, args=(instance, run_id, takers, over))
-    reading.start()
-    try:
-        yield
-    finally:
-        over.set()
-        reading.join()
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        reading = pool.submit(_follow, instance, run_id, takers, over)
+        try:
+            yield
+        finally:
+            over.set()
+    reading.result()
 
 
 def _follow(
