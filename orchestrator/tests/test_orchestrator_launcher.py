@@ -17,7 +17,9 @@ import pytest
 from dagster._core.storage.compute_log_manager import ComputeLogManager
 from orchestrator_runs import DAYS, INGESTOR, QUIET, SETTINGS, Shop, keys, over, processes
 
+from libs.errors import StoreError
 from libs.storage import open_store
+from libs.storage.local import LocalStore
 from libs.storage.store import Store
 from orchestrator import metadata
 from orchestrator.launchers.launcher import LAST_LINES
@@ -104,6 +106,18 @@ def test_messages_arrive_while_the_stage_works_and_are_deleted_after_success(sto
     assert list(store.list("pipes/")) == []
 
 
+def test_a_stage_that_did_its_work_has_succeeded_where_its_messages_may_not_be_deleted(tmp_path: Path) -> None:
+    class Undeletable(LocalStore):
+        def delete(self, key: str) -> None:
+            raise StoreError(f"cannot delete {key}: forbidden")
+
+    store = Undeletable(str(tmp_path / "lake"))
+    launch = Launch(store, script("0", tmp_path))
+    assert launch.result.success
+    assert launch.messages == [{"n": 0}, {"n": 1}]
+    assert len(list(store.list("pipes/"))) >= 2
+
+
 @pytest.mark.parametrize("code", [1, 2])
 def test_a_stage_that_fails_is_quoted_with_its_last_lines_and_its_messages_stay(
     store: Store, tmp_path: Path, code: int
@@ -163,6 +177,24 @@ def test_a_stage_that_does_not_report_on_all_that_it_was_asked_for_fails(tmp_pat
     (event,) = [event for event in result.all_events if event.is_step_failure]
     assert "the stage did not report on all that it was asked for" in str(event.step_failure_data.user_failure_data)
     assert result.get_asset_materialization_events() == []
+
+
+@on_linux
+def test_where_messages_cannot_be_read_any_more_those_that_were_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Fading(LocalStore):
+        def read_versioned(self, key: str) -> tuple[bytes, str] | None:
+            if key.endswith("/2.json"):  # after Dagster's own first one and a day
+                raise StoreError(f"cannot read {key}: forbidden")
+            return super().read_versioned(key)
+
+    monkeypatch.setattr("orchestrator.stage_assets.open_store", Fading)
+    shop = Shop(tmp_path)
+    run = shop.run(keys("landing", entities=["orders"]), *DAYS)
+    assert run.failure.startswith("generator generate was stopped, for its messages cannot be read: cannot read pipes/")
+    assert run.materialized == {("landing/orders", DAYS[0]): 1}
+    assert not shop.stages()
 
 
 def test_the_stages_own_output_is_in_the_runs_compute_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import dagster as dg
 
+from libs.errors import StoreError
 from libs.stage.messages import Inbox
 from libs.storage.store import Store
 
@@ -29,9 +30,9 @@ class Process(Protocol):
 
 
 class StageEndedError(dg.Failure):
-    """A stage ended with another exit code than 0."""
+    """A stage ended with another exit code than 0, or was stopped by its launcher: then it has none."""
 
-    def __init__(self, command: Sequence[str], exit_code: int, ending: str) -> None:
+    def __init__(self, command: Sequence[str], exit_code: int | None, ending: str) -> None:
         super().__init__(f"{' '.join(command[:2])} {ending}", metadata={"exit_code": exit_code})
         self.exit_code = exit_code
 
@@ -60,23 +61,29 @@ class StageLauncher(dg.ConfigurableResource[None], ABC):
 
         Messages are deleted once a stage has succeeded; those of one that failed stay where they are. Whatever ends
         the iteration (a cancelled run, an error) ends the stage too. Raises StageEndedError, after the last message,
-        where the exit code is not 0.
+        where the exit code is not 0, or where messages cannot be read any more.
         """
         inbox = Inbox(store, uuid.uuid4().hex)
         reader = _Reader(inbox)
         labels = {"dagster/run_id": context.run.run_id, "dagster/step": context.op_execution_context.op.name}
         context.log.info(f"launching: {' '.join(command)}")
-        with dg.open_pipes_session(context, dg.PipesEnvContextInjector(), reader) as session:
-            variables = {**(environment or {}), **session.get_bootstrap_env_vars()}
-            with self.start(command, variables, labels) as process:
-                while process.exit_code() is None:
+        try:
+            with dg.open_pipes_session(context, dg.PipesEnvContextInjector(), reader) as session:
+                variables = {**(environment or {}), **session.get_bootstrap_env_vars()}
+                with self.start(command, variables, labels) as process:
+                    while process.exit_code() is None:
+                        yield from reader.new()
+                        time.sleep(POLL_SECONDS)
                     yield from reader.new()
-                    time.sleep(POLL_SECONDS)
-                yield from reader.new()
-                exit_code, ending = process.exit_code(), process.ending()
+                    exit_code, ending = process.exit_code(), process.ending()
+        except StoreError as error:
+            raise StageEndedError(command, None, f"was stopped, for its messages cannot be read: {error}") from error
         if exit_code:
             raise StageEndedError(command, exit_code, ending)
-        inbox.clear()
+        try:
+            inbox.clear()
+        except StoreError as error:  # the work is done all the same
+            context.log.warning(f"the messages of this launch stay in the store: {error}")
 
 
 class _Reader(dg.PipesMessageReader):
