@@ -128,6 +128,7 @@ def test_launches_do_not_see_each_others_messages(store: Store) -> None:
     assert len(custom(one)) == 20
     one.clear()
     assert list(store.list("pipes/")) == []
+    assert not (Path(store.uri) / "pipes" / "one").exists()
 
 
 def test_a_message_that_was_stored_already_is_the_clients_own_retry(store: Store) -> None:

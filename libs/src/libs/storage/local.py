@@ -18,6 +18,7 @@ T = TypeVar("T")
 
 _TEMPORARY = ".tmp"
 _STALE_SECONDS = 24 * 3600
+_TRIES = 5
 
 
 class _Told(AbstractContextManager[None]):
@@ -131,9 +132,11 @@ class LocalStore:
                 yield Listed(key, stat.st_size, f"{stat.st_size}-{stat.st_mtime_ns}")
 
     def delete(self, key: str) -> None:
-        """Remove a file."""
+        """Remove a file, and its folder if that is empty then."""
         with self._told("delete", key):
             self._path(key).unlink(missing_ok=True)
+        with suppress(OSError):
+            self._path(key).parent.rmdir()
 
     def _path(self, key: str) -> Path:
         if key.startswith("/") or ".." in key.split("/"):
@@ -153,12 +156,13 @@ class LocalStore:
 
 
 def _in_folder(path: Path, work: Callable[[Path], T]) -> T:
-    """Do something to a file; only if its folder is missing, make that first."""
-    try:
-        return work(path)
-    except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return work(path)
+    """Do something to a file; only if its folder is missing (others may remove it again), make that first."""
+    for _ in range(_TRIES):
+        try:
+            return work(path)
+        except FileNotFoundError:
+            path.parent.mkdir(parents=True, exist_ok=True)
+    return work(path)
 
 
 def _sweep(folder: Path) -> None:

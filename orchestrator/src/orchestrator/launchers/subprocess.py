@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread
 from typing import IO
@@ -76,18 +76,20 @@ class _Process:
 def _copy(stream: IO[bytes], last: deque[str]) -> None:
     """Copy a stage's errors to those of this process, line by line, and keep the last ones."""
     for line in stream:
-        os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, line)
         last.append(line.decode(errors="replace").rstrip())
+        with suppress(OSError):  # a full disk: who stopped reading would stop the stage
+            os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, line)
 
 
 def _stop(child: "subprocess.Popen[bytes]", grace_seconds: float) -> None:
     if child.poll() is not None:
         return
     child.terminate()
-    try:
-        child.wait(grace_seconds)
-    except subprocess.TimeoutExpired:
-        child.kill()
+    with suppress(subprocess.TimeoutExpired):
+        try:
+            child.wait(grace_seconds)
+        finally:  # also where the waiting itself is interrupted
+            child.kill()
 
 
 def _executable(name: str) -> str:
