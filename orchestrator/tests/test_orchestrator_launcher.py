@@ -307,7 +307,7 @@ def test_a_run_that_is_cancelled_ends_its_stage(tmp_path: Path) -> None:
         wait_for(lambda: not shop.stages(), 10)
         process.wait(60)
         # An interrupt that meets Dagster while it writes an event is an error to it, and the run then a failed one.
-        assert [run.status for run in instance.get_runs()][0] in (
+        assert instance.get_runs()[0].status in (
             dg.DagsterRunStatus.CANCELED,
             dg.DagsterRunStatus.FAILURE,
         )
