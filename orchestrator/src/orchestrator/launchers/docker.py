@@ -140,7 +140,15 @@ class _Process:
             how = "was killed"
         else:
             how = f"ended with exit code {self._code}"
-        return ending(how, self._last)
+        return ending(how, self._last_lines())
+
+    def _last_lines(self) -> Sequence[str]:
+        """Return the last lines of its errors as the engine kept them; what was copied may lag behind."""
+        try:
+            kept = self._container.logs(stdout=False, stderr=True, tail=LAST_LINES)
+        except _DOCKER_ERRORS:
+            return self._last
+        return [str(line) for line in kept.decode(errors="replace").splitlines()]
 
     def close(self) -> None:
         """Read on until the container's output has ended."""
