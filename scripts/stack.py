@@ -256,18 +256,24 @@ def up(_: argparse.Namespace) -> int:
 
 
 def down(_: argparse.Namespace) -> int:
-    """Stop and remove the containers; data stay."""
+    """Cancel what runs, stop and remove the containers; data stay."""
     _engine()
+    _end_runs()
     return compose("down", "--remove-orphans")
 
 
 def reset(_: argparse.Namespace) -> int:
-    """Stop and remove the containers, and all data: lake, warehouse, Dagster's history; say what was removed."""
+    """Cancel what runs, remove containers and all data (lake, warehouse, Dagster's history), say what was removed."""
     _engine()
-    named = [volume["name"] for volume in _config()["volumes"].values()]
+    config = _config()
+    warehouse = config["services"]["code"]["environment"]["STAGE_VOLUMES"].partition(":")[0]  # no service mounts it
+    named = [warehouse, *(volume["name"] for volume in config["volumes"].values())]
     there = [name for name in _output("docker", "volume", "ls", "--quiet").split() if name in named]
+    _end_runs()
     code = compose("down", "--volumes", "--remove-orphans")
     if not code:
+        if warehouse in there:
+            _output("docker", "volume", "rm", warehouse)
         print(f"removed with their data: {', '.join(there)}" if there else "there were no data to remove")
     return code
 
@@ -307,6 +313,17 @@ def group_of_socket(image: str) -> str:
 
 def _compose() -> list[str]:
     return ["docker", "compose", "--project-directory", str(ROOT)]
+
+
+def _end_runs() -> None:
+    """Cancel the runs, whose containers are not compose's and hold network and volumes; remove what is left of them."""
+    network = _config()["networks"]["shop-elt"]["name"]
+    there = ["docker", "ps", "--all", "--quiet", "--filter", f"network={network}", "--filter"]
+    compose("stop", "daemon")  # which would begin the next one
+    if runs := _output(*there, "label=dagster/job_name").split():
+        subprocess.run(["docker", "stop", "--time", "40", *runs], capture_output=True, check=False)
+    if left := _output(*there, "label=dagster/run_id").split():
+        subprocess.run(["docker", "rm", "--force", "--volumes", *left], capture_output=True, check=False)
 
 
 def _config() -> Any:
