@@ -21,8 +21,8 @@ DAYS = ("2025-11-03", "2025-11-04", "2025-11-05")
 class Shop:
     """The definitions with an instance and the evaluator's memory."""
 
-    def __init__(self, instance: dg.DagsterInstance) -> None:
-        self.defs = build(Settings.of({"LANDING": "external"}))
+    def __init__(self, instance: dg.DagsterInstance, landing: str = "external") -> None:
+        self.defs = build(Settings.of({"LANDING": landing}))
         self._instance = instance
         self._cursor: Any = None
         self.tick()  # what was there before is nobody's business

@@ -8,6 +8,7 @@ import dagster as dg
 from dagster import AutomationCondition as On
 
 from libs.entities import ENTITIES
+from orchestrator.outdated import Outdated
 
 Condition = On[dg.AssetKey]
 
@@ -19,7 +20,12 @@ def _any_entity(group: str, condition: Any) -> Condition:
 
 _CHECKED = On.all_deps_blocking_checks_passed()
 
-FOLLOW_ANY_DAY = (On.eager().without(On.in_latest_time_window()) & _CHECKED).with_label("follow any day")
+_BEHIND: Any = Outdated() | On.any_deps_match(On.will_be_requested())
+"""Asked last, of the event log as it is by then. What `eager` goes by is read piece by piece while a run writes its
+events, and of a run of several days it knows only the last as the run's own: alone it may ask again for what has just
+been made."""
+
+FOLLOW_ANY_DAY: Condition = (On.eager().without(On.in_latest_time_window()) & _CHECKED & _BEHIND).with_label("follow any day")
 """For daily assets: any day that comes or is mended upstream, this year's or last; a failed check holds up its day."""
 
 FOLLOW_INGESTION = (FOLLOW_ANY_DAY & ~_any_entity("quarantine_raw", On.in_progress())).with_label("follow ingestion")
@@ -32,11 +38,11 @@ _MORE_IS_COMING = (
     | _any_entity("landing", On.newly_updated())
 )
 
-FOLLOW_ANY_LOAD = (On.eager().without(~On.any_deps_missing()) & _CHECKED & ~_MORE_IS_COMING).with_label(
+FOLLOW_ANY_LOAD: Condition = (On.eager().without(~On.any_deps_missing()) & _CHECKED & ~_MORE_IS_COMING & _BEHIND).with_label(
     "follow any load"
 )
 """For models on landing tables: once after whatever was loaded, not waiting for every day of the calendar; nor
 beginning while anything of what arrived at the same time is still on its way."""
 
-FOLLOW_MODELS = On.eager()
+FOLLOW_MODELS: Condition = (On.eager() & _BEHIND).with_label("follow models")
 """For models on models: together with those, in the same run."""

@@ -17,6 +17,7 @@ def build(settings: Settings) -> dg.Definitions:
     """Put the definitions together. Stages are processes of their own, so steps need none."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.PreviewWarning)  # checks by day: see docs/decisions/0007
+        warnings.simplefilter("ignore", dg.BetaWarning)  # a condition of our own: the same
         parts = [part(settings) for part in (landing, ingestion, warehouse, dbt_models, automation)]
     return dg.Definitions.merge(
         *parts,

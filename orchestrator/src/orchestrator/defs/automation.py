@@ -17,6 +17,7 @@ def automation(settings: Settings) -> dg.Definitions:
     follow = dg.AutomationConditionSensorDefinition(
         "follow",
         target="*",
+        use_user_code_server=True,  # a condition of our own is no part of Dagster's daemon
         default_status=dg.DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=EVERY_SECONDS,
         description="Ingestion follows landing, loading follows ingestion, dbt follows loading; failed checks hold up.",
