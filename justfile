@@ -108,6 +108,11 @@ stack-status *options:
 test *options:
   uv run pytest -n auto --dist loadfile --cov --cov-report=term {{ options }}
 
+# The whole stack in containers, as its users have it: some minutes, needs Docker
+[group('develop')]
+e2e *options:
+  E2E=1 uv run pytest tests/e2e {{ options }}
+
 # The tests at their nightly size: thousands of generated examples, 200 random shops
 [group('develop')]
 nightly *options:
