@@ -5,9 +5,9 @@ file where its columns are the contract's. Everything else is judged as the refe
 both write is the same, byte for byte.
 """
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
@@ -32,7 +32,10 @@ from libs.contracts.base import Contract
 from libs.manifest import Rows
 
 T = TypeVar("T")
+R = TypeVar("R")
 
+_THREADS = 2
+"""Blocks that the predicate is asked for at once, while another is read or written."""
 FEW = 16
 """Records that Pydantic has judged before a predicate has begun."""
 
@@ -48,20 +51,23 @@ def judge(
         pages = _Pages(judges, seen)
         validated.write(RowFormat(contract.columns()).header.encode())
         quarantine.write(QUARANTINE_HEADER.encode())
-        for block in _ahead(map(judges.vouched, blocks.read(header.width))):
+        for block in _ahead(judges.vouched, blocks.read(header.width)):
             good, bad = pages.of(block)
             validated.write(good)
             quarantine.write(bad)
     return Judgement(pages.rows, dict(sorted(pages.types.items())), header.drift)
 
 
-def _ahead(blocks: Iterator[T]) -> Iterator[T]:
-    """Make the next block in another thread while this one is used."""
-    with ThreadPoolExecutor(1) as thread:
-        coming = thread.submit(next, blocks, None)
-        while (block := coming.result()) is not None:
-            coming = thread.submit(next, blocks, None)
-            yield block
+def _ahead(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    """Do the work for some items ahead, in threads of their own; results in the order of the items."""
+    with ThreadPoolExecutor(_THREADS) as threads:
+        begun: deque[Future[R]] = deque()
+        for item in items:
+            begun.append(threads.submit(work, item))
+            if len(begun) > _THREADS:
+                yield begun.popleft().result()
+        for result in begun:
+            yield result.result()
 
 
 @dataclass(frozen=True)
@@ -107,6 +113,8 @@ class _Judges:
         self._predicate = predicate(contract, partition_date)
         self._row = RowFormat(contract.columns())
         self._version = VersionFormat(contract)
+        asked = {*self._predicate.meta.root_names(), *self._version.names}
+        self._needed = [name for name in self._place if name in asked or not self._as_it_stands]
         self._missing = [pl.lit(None, pl.String).alias(name) for name in self._names if name not in self._place]
 
     @property
@@ -119,7 +127,7 @@ class _Judges:
         count = len(block.numbers)
         if not count:
             return _Vouched(block, np.empty(0, np.bool_), pl.Series([], dtype=pl.String), b"", block.offsets)
-        texts = _texts(block.lines, self._header.width, self._place)
+        texts = self._texts(block.lines)
         version = pl.concat_str(
             [pl.col(name).fill_null("") for name in self._version.names], separator=","
         )
@@ -135,6 +143,18 @@ class _Judges:
             lines = found["line"].str.join("")[0].encode()
             offsets = np.concatenate(([0], np.cumsum(found["line"].str.len_bytes().to_numpy(), dtype=np.int64)))
         return _Vouched(block, found["ok"].to_numpy(), found["version"], lines, offsets)
+
+    def _texts(self, lines: bytes) -> pl.DataFrame:
+        """Split plain lines at their commas: the columns that are needed, empty fields as null."""
+        names = {position: name for name, position in self._place.items()}
+        return pl.read_csv(
+            lines,
+            has_header=False,
+            schema={names.get(position, f"{position}"): pl.String for position in range(self._header.width)},
+            columns=[self._place[name] for name in self._needed],
+            quote_char=None,
+            glob=False,
+        )
 
     def slow(self, slow: Sequence[_Slow]) -> Iterator[_Edit]:
         """Judge records one by one."""
@@ -161,19 +181,6 @@ class _Judges:
         frame = pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String)).lazy().with_columns(self._missing)
         found = iter(frame.select(self._predicate.alias("ok")).collect()["ok"].to_list())
         return (is_whole and next(found) for is_whole in whole)
-
-
-def _texts(lines: bytes, width: int, place: dict[str, int]) -> pl.DataFrame:
-    """Split plain lines at their commas: the columns of the contract, empty fields as null."""
-    names = {position: name for name, position in place.items()}
-    return pl.read_csv(
-        lines,
-        has_header=False,
-        schema={names.get(position, f"{position}"): pl.String for position in range(width)},
-        columns=sorted(names),
-        quote_char=None,
-        glob=False,
-    )
 
 
 class _Pages:

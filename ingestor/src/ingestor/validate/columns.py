@@ -1,16 +1,18 @@
 """What a column of texts must be for its field to be valid and written as it stands: types as Polars expressions.
 
 An expression is true where Pydantic surely accepts the text and canonical CSV surely renders it unchanged (quotes aside).
-It may be false for a text that is valid all the same: Pydantic will say so. A null is an empty field.
+It may be false for a text that is valid all the same: Pydantic will say so. A null is an empty field. A text holds no NUL,
+for a record with one is damaged; so free text need not be looked at.
 """
 
 import calendar
+import dataclasses
 import re
 
 import polars as pl
 
 from libs.contracts.base import Column
-from libs.contracts.types import BOOLEAN, COUNT, FIRST_YEAR, LAST_YEAR, MONEY, TIMESTAMP, FieldType
+from libs.contracts.types import BOOLEAN, COUNT, FIRST_YEAR, LAST_YEAR, MONEY, TEXT, TIMESTAMP, FieldType
 
 DIGITS = 18
 """Digits of a number that always fit Int64."""
@@ -28,8 +30,11 @@ _MICROSECONDS = (
 
 def valid(column: Column) -> pl.Expr:
     """Tell where a field is valid by itself, in canonical form. Never null."""
+    text = pl.col(column.name)
+    if column.type == dataclasses.replace(TEXT, name=column.type.name, expects=column.type.expects):
+        return pl.lit(True) if column.nullable else text.is_not_null()
     found = _canonical(column.name, column.type).fill_null(False)
-    return pl.col(column.name).is_null() | found if column.nullable else found
+    return text.is_null() | found if column.nullable else found
 
 
 def number(name: str, kind: FieldType) -> pl.Expr:
