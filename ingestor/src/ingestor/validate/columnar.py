@@ -179,7 +179,7 @@ class _Judges:
             return iter([False] * len(slow))
         columns = {name: [row[position] or None for row in rows] for name, position in self._place.items()}
         frame = pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String)).lazy().with_columns(self._missing)
-        found = iter(frame.select(self._predicate.alias("ok")).collect()["ok"].to_list())
+        found = iter(frame.with_columns(self._predicate.alias("ok")).collect()["ok"].to_list())
         return (is_whole and next(found) for is_whole in whole)
 
 

@@ -72,7 +72,7 @@ class _Fields:
 
 
 def predicate(contract: type[Contract], partition_date: date | None) -> pl.Expr:
-    """Compile a contract, for rows of a partition. Never null."""
+    """Compile a contract, for rows of a partition. Never null; one value for all rows where nothing is vouched for."""
     if not _is_data(contract):
         return _NEVER
     columns = contract.columns()
