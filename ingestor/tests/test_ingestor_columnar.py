@@ -1,16 +1,10 @@
 """The columnar engine against the reference: the same bytes and the same judgement, whatever the file."""
 
-import functools
-import io
 import os
 import random
-from collections.abc import Iterator
-from datetime import date
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from ingestor_files import DAY, columns, file, judged, row
+from ingestor_files import columns, file, judged, row
 
 from ingestor import records
 from ingestor.validate import blocks, columnar, reference, seen
@@ -21,17 +15,21 @@ NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
 FILES = 3000 if NIGHTLY else 150
 
 TEXTS = [
-    "", "0", "-0", "-0.0", "00", "1", "-1", "1.5", "1.50", "01.5", "1.2345", "1.23456", "-0.01", "0.0", "1e3", "+1", "1_0",
+    "", "0", "-0", "-0.0", "00", "1", "-1", "1.5", "1.50", "01.5", "1.2345", "1.23456", "-0.01", "0.0", "1e3", "+1",
+    "1_0",
     " 1", "99999999999999.9999", "100000000000000", "9223372036854775807", "9223372036854775808", "true", "True",
     "2025-11-15T09:30:00Z", "2025-11-15T09:30:00.5Z", "2025-11-15T09:30:00.500000Z", "2025-11-15T09:30:00.000000Z",
     "2025-11-15T10:30:00+01:00", "2025-11-15T09:30:00", "2025-02-29T00:00:00Z", "2024-02-29T00:00:00Z",
     "2025-11-16T23:59:59Z", "2025-11-17T00:00:00Z", "1900-01-01T00:00:00Z", "2199-12-31T23:59:59Z", "EUR", "JPY", "KWD",
-    "CLF", "XXX", "DE", "ZZ", "sale", "return", "adjustment", "payment", "created", "settled", "card", "A1", "a,b", 'a"b',
+    "CLF", "XXX", "DE", "ZZ", "sale", "return", "adjustment", "payment", "created", "settled", "card", "A1", "a,b",
+    'a"b',
     '"', "a\nb", "a\rb", "a\r\nb", " x", "é", "٣", "\ufeffx", "NULL", "x" * 129, "#c", "'", "\t", "\u2028", "1970",
 ]  # fmt: skip
 BYTES = [
-    b"", b"\n", b"\r", b"\r\n", b'"', b'""', b",", b",,", b"\0", b"\xff", b"\xc3", "é€".encode(), b" ", b"-", b"0", b"#",
-    b"9", b"1e3", b"\xef\xbb\xbf", b'"a\nb"', b'"x"', b"Z", b".", b"x" * 200, b'",\n"', b'\n"', b"\r\r\n", b"\n\n", b"\\",
+    b"", b"\n", b"\r", b"\r\n", b'"', b'""', b",", b",,", b"\0", b"\xff", b"\xc3", "é€".encode(), b" ", b"-", b"0",
+    b"#",
+    b"9", b"1e3", b"\xef\xbb\xbf", b'"a\nb"', b'"x"', b"Z", b".", b"x" * 200, b'",\n"', b'\n"', b"\r\r\n", b"\n\n",
+    b"\\",
 ]  # fmt: skip
 
 
@@ -79,7 +77,7 @@ def random_file(rng: random.Random) -> tuple[str, bytes]:
 
 @pytest.mark.parametrize("seed", range(10))
 def test_both_engines_write_the_same_bytes(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    rng = random.Random(f"{seed} {NIGHTLY}")
+    rng = random.Random(f"{seed} {NIGHTLY}")  # noqa: S311
     for _ in range(FILES // 10):
         entity, data = random_file(rng)
         monkeypatch.setattr(records, "MAX_RECORD", rng.choice([300, 1 << 20, 1 << 20]))
@@ -87,3 +85,11 @@ def test_both_engines_write_the_same_bytes(seed: int, monkeypatch: pytest.Monkey
         monkeypatch.setattr(columnar, "FEW", rng.choice([1, 16]))
         monkeypatch.setattr(seen, "RUN", rng.choice([1, 5, 1 << 20]))
         assert outcome("columnar", entity, data) == outcome("reference", entity, data), (entity, data)
+
+
+@pytest.mark.parametrize("line", [b"\xef\xbb\xbf", b"#", b" ", b"\t", b"'", b"\xe2\x80\xa8"])
+@pytest.mark.parametrize("at", [0, 1])
+def test_no_line_is_taken_for_anything_but_a_record(line: bytes, at: int) -> None:
+    lines = [row("orders", order_id=f"O{n}") for n in range(2)]
+    data = file("orders", *lines).replace(b"\nO%d" % at, b"\n" + line + b"O%d" % at)
+    assert outcome("columnar", "orders", data) == outcome("reference", "orders", data)

@@ -4,7 +4,7 @@ import dataclasses
 import os
 import random
 from collections.abc import Iterable
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, localcontext
 from typing import Annotated, Any
 
@@ -13,7 +13,7 @@ import pytest
 from ingestor_files import DAY, columns, row
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
-from ingestor.canonical import RowFormat
+from ingestor.canonical import RowFormat, timestamp
 from ingestor.validate.columns import valid
 from ingestor.validate.predicate import predicate
 from libs.contracts.base import Column, Contract
@@ -30,17 +30,22 @@ ROWS = 200_000 if NIGHTLY else 6_000
 SEEDS = {
     "text": ["A1", "a b", "sale", "EUR", "DE", "credit_card", "x" * 128, "x" * 129, "é", "a,b", "-", " ", "\ufeff"],
     "decimal": [
-        "0", "-0", "0.0", "-0.00", "1", "-1", "12.50", "-0.5", "-0.05", "0.001", "0.0001", "0.00001", "99999999999999.9999",
-        "100000000000000", "-99999999999999.9999", "999999999999999.999", "1000000000000000", "007", "1.", ".5", "1e3", "1.2300",
+        "0", "-0", "0.0", "-0.00", "1", "-1", "12.50", "-0.5", "-0.05", "0.001", "0.0001", "0.00001",
+        "99999999999999.9999",
+        "100000000000000", "-99999999999999.9999", "999999999999999.999", "1000000000000000", "007", "1.", ".5",
+        "1e3", "1.2300",
         "9999999999999", "0.1234", "-0.1234", "-0.0000", "-0.0001",
     ],
-    "integer": ["0", "1", "-1", "-0", "00", "42", "9223372036854775807", "9223372036854775808", "999999999999999999", "1.0"],
+    "integer": ["0", "1", "-1", "-0", "00", "42", "9223372036854775807", "9223372036854775808", "999999999999999999",
+    "1.0"],
     "boolean": ["true", "false", "True", "1", "yes"],
     "timestamp": [
-        "2025-11-15T09:30:00Z", "2024-02-29T23:59:59Z", "2100-02-29T00:00:00Z", "2000-02-29T00:00:00Z", "1900-02-29T00:00:00Z",
+        "2025-11-15T09:30:00Z", "2024-02-29T23:59:59Z", "2100-02-29T00:00:00Z", "2000-02-29T00:00:00Z",
+        "1900-02-29T00:00:00Z",
         "1900-01-01T00:00:00Z", "1899-12-31T23:59:59Z", "2199-12-31T23:59:59.999999Z", "2200-01-01T00:00:00Z",
         "2025-04-31T00:00:00Z", "2025-11-15T24:00:00Z", "2025-11-15T09:30:60Z", "2025-11-15T09:30:00.5Z",
-        "2025-11-15T09:30:00.500000Z", "2025-11-15T09:30:00.000000Z", "2025-11-15T09:30:00.000001Z", "2025-11-15T09:30:00.120000Z",
+        "2025-11-15T09:30:00.500000Z", "2025-11-15T09:30:00.000000Z", "2025-11-15T09:30:00.000001Z",
+        "2025-11-15T09:30:00.120000Z",
         "2025-11-15T09:30:00", "2025-11-15T09:30:00+00:00", "2025-11-15t09:30:00z", "2025-11-15 09:30:00Z",
     ],
 }  # fmt: skip
@@ -68,12 +73,13 @@ def spoilt(text: str, rng: random.Random) -> str:
 def instants(rng: random.Random) -> str:
     year = rng.choice([1900, 2000, 2023, 2024, 2100, 2199, rng.randint(1899, 2200)])
     tail = rng.choice(["Z", "Z", ".5Z", ".500000Z", "", "+00:00"])
-    return f"{year}-{rng.randint(0, 13):02}-{rng.randint(0, 32):02}T{rng.randint(0, 24):02}:{rng.randint(0, 60):02}:00{tail}"
+    month, day, hour, minute = (rng.randint(0, most) for most in (13, 32, 24, 60))
+    return f"{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:00{tail}"
 
 
 @pytest.mark.parametrize("kind", TYPES, ids=lambda kind: kind.name)
 def test_a_text_that_is_vouched_for_is_valid_and_written_as_it_is(kind: FieldType) -> None:
-    rng = random.Random(f"{kind}")
+    rng = random.Random(f"{kind}")  # noqa: S311
     seeds = [*SEEDS[kind.kind], *(kind.values or ())]
     texts = {spoilt(rng.choice(seeds), rng) for _ in range(VALUES // len(TYPES))}
     if kind.kind == "timestamp":
@@ -83,7 +89,9 @@ def test_a_text_that_is_vouched_for_is_valid_and_written_as_it_is(kind: FieldTyp
     adapter = TypeAdapter(Annotated[python, kind])  # type: ignore[valid-type]
     column = Column("x", kind, True, "")
     write = RowFormat([column]).line
-    found = pl.DataFrame({"x": [text or None for text in given]}).with_columns(valid(column).alias("ok"))["ok"].to_list()
+    found = (
+        pl.DataFrame({"x": [text or None for text in given]}).with_columns(valid(column).alias("ok"))["ok"].to_list()
+    )
     plain = RowFormat([Column("x", FieldType("any", "text", "", ""), True, "")]).line
     for text, vouched in zip(given, found, strict=True):
         if vouched and text:
@@ -149,9 +157,9 @@ def rows_near_the_rules(entity: str, rng: random.Random, count: int) -> Iterable
             if column.type.kind == "decimal" and chance < 0.7:
                 one[column.name] = f"{amount(rng):f}"
             elif column.type.kind == "timestamp" and chance < 0.3:
-                at = datetime(2025, 11, rng.randint(15, 17), rng.choice([0, 9, 23]), 59, 59)
+                at = datetime(2025, 11, rng.randint(15, 17), rng.choice([0, 9, 23]), 59, 59, tzinfo=UTC)
                 at += timedelta(microseconds=rng.choice([0, 0, 1, 500_000, 10**6]))
-                one[column.name] = at.isoformat() + "Z"
+                one[column.name] = timestamp(at)
             elif column.type.values and chance < 0.2:
                 one[column.name] = rng.choice(column.type.values)
             elif column.nullable and chance < 0.3:
@@ -171,12 +179,68 @@ def rows_near_the_rules(entity: str, rng: random.Random, count: int) -> Iterable
 @pytest.mark.parametrize("entity", ENTITIES)
 def test_a_row_that_is_vouched_for_is_valid_and_written_as_it_is(entity: str) -> None:
     contract = contract_of(entity)
-    rows = list(rows_near_the_rules(entity, random.Random(entity), ROWS // len(ENTITIES)))
+    rng = random.Random(entity)  # noqa: S311
+    rows = list(rows_near_the_rules(entity, rng, ROWS // len(ENTITIES)))
     found = vouched(contract, rows)
     for one, sure in zip(rows, found, strict=True):
         if sure:
             assert holds(contract, one), one
     assert sum(found) > len(rows) / 200
+
+
+def agree(contract: type[Contract], rows: list[dict[str, str]]) -> None:
+    """The predicate vouches for just the rows that hold, and there are such and others."""
+    expected = [holds(contract, one) for one in rows]
+    assert set(expected) == {True, False}
+    assert vouched(contract, rows) == expected
+
+
+@pytest.mark.parametrize("currency", ["JPY", "EUR", "KWD", "CLF"])
+def test_amounts_have_the_decimals_of_their_currency(currency: str) -> None:
+    values = [
+        f"{sign}{text}" for sign in ("", "-") for text in ("7", "7.0000", "7.3", "7.30", "7.03", "7.003", "0.0003")
+    ]
+    rows = [
+        {
+            **row("orders", currency=currency, kind="adjustment", subtotal=value, total=value),
+            **zero,
+            "tax_included": part,
+        }
+        for value in values
+        for part in ("", *values)
+        for zero in [dict.fromkeys(("discount", "tax", "shipping", "other"), "0.000")]
+    ]
+    if currency == "CLF":
+        rows.append({**rows[0], "total": "8"})
+    agree(Order, rows)
+
+
+@pytest.mark.parametrize(
+    ("currency", "half"), [("JPY", "0.5"), ("EUR", "0.005"), ("KWD", "0.0005"), ("CLF", "0.00005")]
+)
+def test_the_total_of_a_line_is_within_half_a_minor_unit(currency: str, half: str) -> None:
+    places = Decimal(1).scaleb(-MINOR_UNITS[currency])
+    rows = [
+        row("order_items", currency=currency, quantity=q, unit_price=p, discount="1", line_total=f"{total:f}")
+        for q, p in (("3", "0.1667"), ("-1.5", "0.3333"), ("0.001", "0.05"), ("1.005", "1"), ("2.5", "1"), ("1", "1.5"))
+        for nearest in [(Decimal(q) * Decimal(p) - 1).quantize(places) + 0]
+        for total in (nearest, nearest + places, nearest - places)
+    ]
+    agree(contract_of("order_items"), rows)
+    within = [Decimal(one["quantity"]) * Decimal(one["unit_price"]) - 1 - Decimal(one["line_total"]) for one in rows]
+    assert vouched(contract_of("order_items"), rows) == [abs(one) <= Decimal(half) for one in within]
+
+
+@pytest.mark.parametrize(("kind", "sign"), [("sale", 1), ("return", -1), ("adjustment", 0)])
+def test_amounts_have_the_sign_of_their_kind(kind: str, sign: int) -> None:
+    zero = dict.fromkeys(("subtotal", "discount", "tax", "shipping", "other", "total"), "0")
+    rows = [
+        {**row("orders", kind=kind), **zero, name: value, "other": other}
+        for name in zero
+        for value in ("1", "-1", "0")
+        for other in ("1", "-1", "0")
+    ]
+    agree(Order, rows)
 
 
 @pytest.mark.parametrize("day", [None, date.min, date.max, date.max - timedelta(1), date(2025, 11, 13)])
@@ -187,7 +251,9 @@ def test_any_day_is_a_partition(day: date | None) -> None:
 
 def test_no_sum_and_no_product_wraps() -> None:
     most = "99999999999999.9999"
-    order = row("orders", currency="CLF", subtotal=most, tax=most, shipping=most, other=most, discount="0", tax_included="")
+    order = row(
+        "orders", currency="CLF", subtotal=most, tax=most, shipping=most, other=most, discount="0", tax_included=""
+    )
     items = [
         row("order_items", quantity=quantity, unit_price=price, discount="0", line_total=total)
         for quantity in ("4294967.296", "999999999999999.999", "-0.001")
@@ -217,7 +283,7 @@ class _Validated(_Thing):
     @field_validator("price")
     @classmethod
     def _refuse(cls, value: Decimal) -> Decimal:
-        raise ValueError("no")
+        raise ValueError(value)
 
 
 class _ValidatedByType(_Thing):
@@ -238,7 +304,7 @@ class _Defaulted(_Thing):
 
 class _Ruled(_Thing):
     def model_post_init(self, context: Any, /) -> None:
-        raise ValueError("no")
+        raise ValueError(context)
 
 
 class _Rule(NonZero):

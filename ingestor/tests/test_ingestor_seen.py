@@ -49,7 +49,7 @@ def test_the_filter_takes_few_new_versions_for_known_ones() -> None:
 def test_where_versions_cannot_go_to_disk_the_run_fails_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
     class Full(io.BytesIO):
         def write(self, data: object, /) -> int:
-            raise OSError(28, "No space left on device")
+            raise OSError(28, "No space left on device", data)
 
     monkeypatch.setattr(seen.tempfile, "TemporaryFile", lambda **_: Full())
     with pytest.raises(StageError, match=r"cannot remember the keys of the file .*: is the temporary folder full"):

@@ -210,7 +210,7 @@ class _Lines:
     def odd(self, width: int) -> NDArray[np.bool_]:
         """Tell which lines are not to be split at their commas just so."""
         data, codes = self._data, self._codes
-        odd = self._ends - self._starts > records.MAX_RECORD
+        odd: NDArray[np.bool_] = self._ends - self._starts > records.MAX_RECORD
         for byte in (_QUOTE, _NUL):
             if byte in data:
                 odd[self._of(np.flatnonzero(codes == byte))] = True
@@ -223,7 +223,8 @@ class _Lines:
         if not data.endswith(b"\n"):
             odd[-1] = True
         odd |= self._ragged(width - 1)
-        return odd & ~self.blank
+        odd &= ~self.blank
+        return odd
 
     def taken(self, chosen: NDArray[np.bool_]) -> tuple[bytes, Array]:
         """Return these lines, each with LF only, and their offsets."""
@@ -254,7 +255,7 @@ class _Lines:
             if (by_line[:, 0] >= self._starts).all() and (by_line[:, -1] < self._ends).all():
                 return np.zeros(len(self._ends), np.bool_)
         counts = np.diff(np.searchsorted(found, self._ends), prepend=0)
-        return counts != commas
+        return np.not_equal(counts, commas)
 
 
 def _is_utf8(data: bytes) -> bool:

@@ -128,9 +128,7 @@ class _Judges:
         if not count:
             return _Vouched(block, np.empty(0, np.bool_), pl.Series([], dtype=pl.String), b"", block.offsets)
         texts = self._texts(block.lines)
-        version = pl.concat_str(
-            [pl.col(name).fill_null("") for name in self._version.names], separator=","
-        )
+        version = pl.concat_str([pl.col(name).fill_null("") for name in self._version.names], separator=",")
         wanted = [self._predicate.alias("ok"), version.alias("version")]
         if not self._as_it_stands:
             fields = [pl.col(name).fill_null("") for name in self._names]
@@ -204,7 +202,8 @@ class _Pages:
         again = self._again(vouched, edits)
         if again:
             edits = _with_duplicates(block, edits, again, self._judges.version)
-        good, bad = [], []
+        good: list[bytes | memoryview] = []
+        bad: list[str] = []
         lines, begun = memoryview(vouched.lines), 0
         for edit in edits:
             if vouched.offsets[edit.position] > begun:

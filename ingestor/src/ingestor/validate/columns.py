@@ -1,8 +1,8 @@
 """What a column of texts must be for its field to be valid and written as it stands: types as Polars expressions.
 
-An expression is true where Pydantic surely accepts the text and canonical CSV surely renders it unchanged (quotes aside).
-It may be false for a text that is valid all the same: Pydantic will say so. A null is an empty field. A text holds no NUL,
-for a record with one is damaged; so free text need not be looked at.
+An expression is true where Pydantic surely accepts the text and canonical CSV surely renders it unchanged (quotes
+aside). It may be false for a text that is valid all the same: Pydantic will say so. A null is an empty field. A text
+holds no NUL, for a record with one is damaged; so free text need not be looked at.
 """
 
 import calendar
@@ -20,12 +20,11 @@ DIGITS = 18
 _IMPLIED = {BOOLEAN.pattern, COUNT.pattern, MONEY.pattern, TIMESTAMP.pattern}
 """Patterns that every canonical text of their kind matches; any other is matched besides."""
 
-_MONTH_DAY = (
-    "(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"  # no 29 February
-)
-_MICROSECONDS = (
-    "(?:[0-9]{5}[1-9]|[0-9]{4}[1-9]0|[0-9]{3}[1-9]00|[0-9]{2}[1-9]000|[0-9][1-9]0000|[1-9]00000)"  # not 000000
-)
+_MONTH_DAY = "(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
+"""Of any year: without 29 February."""
+
+_MICROSECONDS = "(?:[0-9]{5}[1-9]|[0-9]{4}[1-9]0|[0-9]{3}[1-9]00|[0-9]{2}[1-9]000|[0-9][1-9]0000|[1-9]00000)"
+"""Six digits, not all of them 0."""
 
 
 def valid(column: Column) -> pl.Expr:
@@ -40,7 +39,7 @@ def valid(column: Column) -> pl.Expr:
 def number(name: str, kind: FieldType) -> pl.Expr:
     """Return a field's decimal or integer as Int64, at the type's scale. Only for texts that are `valid`."""
     text = pl.col(name)
-    if kind.kind == "integer":
+    if kind.scale is None:
         return text.cast(pl.Int64, strict=False)
     return text.cast(pl.Decimal(DIGITS, kind.scale), strict=False).to_physical().cast(pl.Int64, strict=False)
 
@@ -90,7 +89,7 @@ def _within(name: str, kind: FieldType) -> pl.Expr:
 
 
 def _timestamp() -> str:
-    """Match the instants of UTC that exist, in the years allowed, with `Z` and microseconds only where there are some."""
+    """Match the instants that exist, in the years allowed, in UTC, with microseconds only where there are some."""
     years = range(FIRST_YEAR, LAST_YEAR + 1)
     leap = "|".join(str(year) for year in years if calendar.isleap(year))
     day = f"(?:(?:{'|'.join(map(str, years))})-{_MONTH_DAY}|(?:{leap})-02-29)"

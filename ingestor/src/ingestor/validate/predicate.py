@@ -101,7 +101,6 @@ def _is_data(contract: type[Contract]) -> bool:
     )
 
 
-
 def _is_plain(field: Any) -> bool:
     """Tell whether a field's type is all there is to it, and its absence is null."""
     return (

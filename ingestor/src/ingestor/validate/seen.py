@@ -9,6 +9,7 @@ import os
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import BinaryIO, NamedTuple, Self
 
 import numpy as np
@@ -37,18 +38,14 @@ class Seen:
         self._filter = _Filter()
         self._recent: list[_Sorted] = []
         self._runs: list[_Run] = []
-        try:
-            self._files = [tempfile.TemporaryFile(buffering=0) for _ in range(3)]
-        except OSError as error:
-            raise no_room(error) from error
-        self._hashes, self._places, self._texts = self._files
+        self._files = ExitStack()
+        self._hashes, self._places, self._texts = (self._temporary() for _ in range(3))
         self._count = 0  # versions remembered
         self._size = 0  # bytes of their texts
 
     def close(self) -> None:
         """Forget everything."""
-        for file in self._files:
-            file.close()
+        self._files.close()
 
     def earlier(self, versions: pl.Series, numbers: NDArray[np.int64]) -> dict[int, int]:
         """Return, by their index, the rows whose version an earlier row has, and its number; remember all others.
@@ -57,6 +54,12 @@ class Seen:
         """
         try:
             return self._earlier(versions, numbers)
+        except OSError as error:
+            raise no_room(error) from error
+
+    def _temporary(self) -> BinaryIO:
+        try:
+            return self._files.enter_context(tempfile.TemporaryFile(buffering=0))
         except OSError as error:
             raise no_room(error) from error
 
@@ -176,7 +179,8 @@ class _Filter:
     def suspects(self, hashes: Hashes) -> NDArray[np.bool_]:
         """Tell which hashes may have been added."""
         bits = self._bits(hashes)
-        return (self._words[self._at(hashes)] & bits) == bits
+        found: NDArray[np.bool_] = (self._words[self._at(hashes)] & bits) == bits
+        return found
 
     def add(self, hashes: Hashes) -> None:
         """Add hashes."""
