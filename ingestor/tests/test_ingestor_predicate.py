@@ -235,9 +235,9 @@ def test_the_total_of_a_line_is_within_half_a_minor_unit(currency: str, half: st
 def test_amounts_have_the_sign_of_their_kind(kind: str, sign: int) -> None:
     zero = dict.fromkeys(("subtotal", "discount", "tax", "shipping", "other", "total"), "0")
     rows = [
-        {**row("orders", kind=kind), **zero, name: value, "other": other}
+        {**row("orders", kind=kind, currency="CLF"), **zero, name: value, "other": other}
         for name in zero
-        for value in ("1", "-1", "0")
+        for value in ("1", "-1", "0", "-0.0001")
         for other in ("1", "-1", "0")
     ]
     agree(Order, rows)

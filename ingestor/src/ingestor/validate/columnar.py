@@ -11,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -36,7 +37,7 @@ R = TypeVar("R")
 
 _THREADS = 2
 """Blocks that the predicate is asked for at once, while another is read or written."""
-FEW = 16
+FEW = 200
 """Records that Pydantic has judged before a predicate has begun."""
 
 
@@ -110,12 +111,19 @@ class _Judges:
         self._names = [column.name for column in contract.columns()]
         self._place = {name: position for position, name in header.positions}
         self._as_it_stands = header.width == len(self._names) and [name for _, name in header.positions] == self._names
-        self._predicate = predicate(contract, partition_date)
         self._row = RowFormat(contract.columns())
         self._version = VersionFormat(contract)
-        asked = {*self._predicate.meta.root_names(), *self._version.names}
-        self._needed = [name for name in self._place if name in asked or not self._as_it_stands]
         self._missing = [pl.lit(None, pl.String).alias(name) for name in self._names if name not in self._place]
+
+    @cached_property
+    def _predicate(self) -> pl.Expr:
+        return predicate(self._contract, self._partition_date)
+
+    @cached_property
+    def _needed(self) -> list[str]:
+        """The columns that must be read of plain lines."""
+        asked = {*self._predicate.meta.root_names(), *self._version.names}
+        return [name for name in self._place if name in asked or not self._as_it_stands]
 
     @property
     def version(self) -> VersionFormat:
@@ -125,8 +133,9 @@ class _Judges:
     def vouched(self, block: Block) -> _Vouched:
         """Ask the predicate for the plain lines of a block."""
         count = len(block.numbers)
-        if not count:
-            return _Vouched(block, np.empty(0, np.bool_), pl.Series([], dtype=pl.String), b"", block.offsets)
+        if count < FEW:
+            unknown = pl.repeat("", count, dtype=pl.String, eager=True)
+            return _Vouched(block, np.zeros(count, np.bool_), unknown, block.lines, block.offsets)
         texts = self._texts(block.lines)
         version = pl.concat_str([pl.col(name).fill_null("") for name in self._version.names], separator=",")
         wanted = [self._predicate.alias("ok"), version.alias("version")]
