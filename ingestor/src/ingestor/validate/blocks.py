@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ingestor import records
 from ingestor.records import BOM, ByteStream, Record, RecordReader
 
-BLOCK = 8 << 20
+BLOCK = 6 << 20
 """Bytes read at once."""
 
 Array = NDArray[np.int64]

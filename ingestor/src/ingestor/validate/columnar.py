@@ -141,14 +141,15 @@ class _Judges:
         wanted = [self._predicate.alias("ok"), version.alias("version")]
         if not self._as_it_stands:
             fields = [pl.col(name).fill_null("") for name in self._names]
-            wanted.append(pl.concat_str([pl.concat_str(fields, separator=","), pl.lit("\n")]).alias("line"))
+            wanted.append(pl.concat_str(fields, separator=",").alias("line"))
         found = texts.lazy().with_columns(self._missing).select(wanted).collect()
         if found.height != count:
             raise AssertionError(f"Polars reads {found.height} rows in {count} lines")
         lines, offsets = block.lines, block.offsets
         if not self._as_it_stands:
-            lines = found["line"].str.join("")[0].encode()
-            offsets = np.concatenate(([0], np.cumsum(found["line"].str.len_bytes().to_numpy(), dtype=np.int64)))
+            lines = found["line"].str.join("\n")[0].encode() + b"\n"
+            lengths = found["line"].str.len_bytes().to_numpy() + np.int64(1)
+            offsets = np.concatenate(([0], np.cumsum(lengths, dtype=np.int64)))
         return _Vouched(block, found["ok"].to_numpy(), found["version"], lines, offsets)
 
     def _texts(self, lines: bytes) -> pl.DataFrame:
