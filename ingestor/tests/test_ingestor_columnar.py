@@ -1,10 +1,11 @@
 """The columnar engine against the reference: the same bytes and the same judgement, whatever the file."""
 
+import io
 import os
 import random
 
 import pytest
-from ingestor_files import columns, file, judged, row
+from ingestor_files import DAY, Sink, columns, file, judged, row
 
 from ingestor import records
 from ingestor.validate import blocks, columnar, reference, seen
@@ -85,6 +86,21 @@ def test_both_engines_write_the_same_bytes(seed: int, monkeypatch: pytest.Monkey
         monkeypatch.setattr(columnar, "FEW", rng.choice([1, 1, 1, 10, 200]))
         monkeypatch.setattr(seen, "RUN", rng.choice([1, 5, 1 << 20]))
         assert outcome("columnar", entity, data) == outcome("reference", entity, data), (entity, data)
+
+
+def test_a_file_of_many_blocks_that_fails_leaves_its_turn_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(Sink):
+        def write(self, data: bytes, /) -> None:
+            super().write(data)
+            if len(self.data) > 1000:
+                raise OSError("no room")
+
+    monkeypatch.setattr(blocks, "BLOCK", 500)
+    data = file("orders", *(row("orders", order_id=f"O{n}") for n in range(50)))
+    with pytest.raises(OSError, match="no room") as failed:
+        columnar.judge(io.BytesIO(data), contract_of("orders"), DAY, validated=Full(), quarantine=Sink())
+    assert failed.tb
+    assert outcome("columnar", "orders", data) == outcome("reference", "orders", data)
 
 
 @pytest.mark.parametrize("line", [b"\xef\xbb\xbf", b"#", b" ", b"\t", b"'", b"\xe2\x80\xa8"])

@@ -6,12 +6,14 @@ both write is the same, byte for byte.
 """
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
+from itertools import islice
+from threading import Lock
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -37,6 +39,8 @@ R = TypeVar("R")
 
 _THREADS = 2
 """Blocks that the predicate is asked for at once, while another is read or written."""
+_TURN = Lock()
+
 FEW = 200
 """Records that Pydantic has judged before a predicate has begun."""
 
@@ -48,15 +52,25 @@ def judge(
     blocks = Blocks(source)
     header = read_header(blocks.header(), contract)
     judges = _Judges(contract, header, partition_date)
-    with closing(Seen()) as seen:
+    with closing(Seen()) as seen, closing(_in_turn(blocks.read(header.width))) as turn:
         pages = _Pages(judges, seen)
         validated.write(RowFormat(contract.columns()).header.encode())
         quarantine.write(QUARANTINE_HEADER.encode())
-        for block in _ahead(judges.vouched, blocks.read(header.width)):
+        for block in _ahead(judges.vouched, turn):
             good, bad = pages.of(block)
             validated.write(good)
             quarantine.write(bad)
     return Judgement(pages.rows, dict(sorted(pages.types.items())), header.drift)
+
+
+def _in_turn(blocks: Iterator[Block]) -> Generator[Block]:
+    """Let one file of this process at a time go on behind its first block: it has all cores, and memory is bounded."""
+    yield from islice(blocks, 1)
+    second = next(blocks, None)
+    if second is not None:
+        with _TURN:
+            yield second
+            yield from blocks
 
 
 def _ahead(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
