@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from ingestor.validate.engine import Judgement
+from hypothesis import strategies as st
+
+from ingestor.validate.engine import Engine, Judgement
 from ingestor.validate.reference import judge
 from libs.entities import contract_of
 
@@ -94,7 +96,27 @@ class Judged:
         return [(number, errors[0]["field"], errors[0]["type"]) for number, _, errors in self.rejected]
 
 
-def judged(entity: str, data: bytes) -> Judged:
+def judged(entity: str, data: bytes, engine: Engine = judge) -> Judged:
     validated, quarantine = Sink(), Sink()
-    judgement = judge(io.BytesIO(data), contract_of(entity), DAY, validated=validated, quarantine=quarantine)
+    judgement = engine(io.BytesIO(data), contract_of(entity), DAY, validated=validated, quarantine=quarantine)
     return Judged(judgement, validated.data, quarantine.data)
+
+
+class Repeated(io.RawIOBase):
+    """A file that is never in memory as a whole: a line again and again."""
+
+    def __init__(self, line: bytes, size: int) -> None:
+        self._line = line
+        self._left = size
+
+    def read(self, size: int = -1, /) -> bytes:
+        size = min(size, self._left)
+        self._left -= size
+        return (self._line * (size // len(self._line) + 1))[:size]
+
+
+PIECES = st.sampled_from(
+    [b"a", b"1", b",", b'"', b"\n", b"\r", b"\r\n", b'""', b'","', b"\0", b"\xff", "é€".encode(), b" ", b"\xef\xbb\xbf"]
+)
+FILES = st.lists(PIECES, max_size=40).map(b"".join)
+"""Files of a few bytes, with whatever structure."""

@@ -94,6 +94,22 @@ def test_a_call_without_what_it_needs_says_what_is_missing(capsys: pytest.Captur
     )
 
 
+def test_both_engines_report_the_same(lake: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    reports = []
+    for engine in ("columnar", "reference"):
+        arguments = ["ingest", "--date", "2025-11-15", "--source", lake, "--dest", str(tmp_path / engine), "--json"]
+        code, out, _ = call(capsys, *arguments, "--engine", engine)
+        assert code == 0
+        reports.append(out.replace(str(tmp_path / engine), ""))
+    assert json.loads(reports[0])["outcomes"] == json.loads(reports[1])["outcomes"]
+    assert call(capsys, *arguments, "--engine", "fast")[0] == 2
+
+
+def test_without_work_to_do_no_engine_is_imported() -> None:
+    code = "import sys, ingestor.cli; sys.exit({'polars', 'numpy'} & set(sys.modules) != set())"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 def test_a_corrupt_manifest_is_replaced(lake: str, capsys: pytest.CaptureFixture[str]) -> None:
     manifest = Path(lake) / layout.manifest("orders", DAY)
     manifest.parent.mkdir(parents=True)

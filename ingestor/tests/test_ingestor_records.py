@@ -5,6 +5,7 @@ import tracemalloc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ingestor_files import FILES, Repeated
 
 from ingestor import records
 from ingestor.records import Record, read_records
@@ -135,19 +136,6 @@ def test_of_an_overlong_line_the_beginning_is_kept_and_said(
     assert (after.raw, after.damage) == (b"1", None)
 
 
-class Repeated(io.RawIOBase):
-    """A file that is never in memory as a whole: a line again and again."""
-
-    def __init__(self, line: bytes, size: int) -> None:
-        self._line = line
-        self._left = size
-
-    def read(self, size: int = -1, /) -> bytes:
-        size = min(size, self._left)
-        self._left -= size
-        return (self._line * (size // len(self._line) + 1))[:size]
-
-
 @pytest.mark.parametrize(("line", "limit"), [(b"x", 80 << 20), (b"x" * 99_999 + b"\n", 4 << 20)])
 def test_memory_stays_bounded(line: bytes, limit: int) -> None:
     tracemalloc.start()
@@ -157,12 +145,6 @@ def test_memory_stays_bounded(line: bytes, limit: int) -> None:
         assert tracemalloc.get_traced_memory()[1] < limit
     finally:
         tracemalloc.stop()
-
-
-PIECES = st.sampled_from(
-    [b"a", b"1", b",", b'"', b"\n", b"\r", b"\r\n", b'""', b'","', b"\0", b"\xff", "é€".encode(), b" ", b"\xef\xbb\xbf"]
-)
-FILES = st.lists(PIECES, max_size=40).map(b"".join)
 
 
 @given(FILES, st.sampled_from([20, 1 << 20]), st.integers(1, 9))

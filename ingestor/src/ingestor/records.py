@@ -95,20 +95,27 @@ class _Feed:
         del self.taken[1:]
 
 
-def read_records(stream: ByteStream, *, delimiter: str = ",") -> Iterator[Record]:
-    """Read the records of a UTF-8 file (with or without BOM) one after the other, in bounded memory."""
-    csv.field_size_limit(max(csv.field_size_limit(), MAX_RECORD))  # of the process; fields end with their record
-    feed = _Feed(_physical_lines(stream))
-    reader = csv.reader(feed, delimiter=delimiter, strict=True)
-    number = 0
-    while True:
+class RecordReader:
+    """Reads the records of physical lines one by one; between two records it remembers nothing."""
+
+    def __init__(self, lines: Iterator[bytes], *, delimiter: str = ",") -> None:
+        csv.field_size_limit(max(csv.field_size_limit(), MAX_RECORD))  # of the process; fields end with their record
+        self._feed = _Feed(lines)
+        self._reader = csv.reader(self._feed, delimiter=delimiter, strict=True)
+
+    @property
+    def taken(self) -> int:
+        """The bytes that the latest record took, or the blank line, with line ends."""
+        return sum(map(len, self._feed.taken))
+
+    def read(self, number: int) -> Record | None:
+        """Read the next record and give it this number; none where there is a blank line. Raises StopIteration."""
+        feed = self._feed
         feed.begin()
         damage = None
         fields: list[str] = []
         try:
-            fields = next(reader)
-        except StopIteration:
-            return
+            fields = next(self._reader)
         except csv.Error as error:
             damage = Damage("csv_error", f"no CSV record: {error}")
         except _TooLongError:
@@ -116,11 +123,24 @@ def read_records(stream: ByteStream, *, delimiter: str = ",") -> Iterator[Record
             damage = _too_long(feed.taken[0])
         else:
             if not fields:  # a blank line
-                continue
+                return None
         raw = feed.taken[0] if len(feed.taken) == 1 else b"".join(feed.taken)
         raw = _without_line_end(raw)[:MAX_LINE]
-        yield Record(number, raw, fields, damage or _bad_bytes(raw))
-        number += 1
+        return Record(number, raw, fields, damage or _bad_bytes(raw))
+
+
+def read_records(stream: ByteStream, *, delimiter: str = ",") -> Iterator[Record]:
+    """Read the records of a UTF-8 file (with or without BOM) one after the other, in bounded memory."""
+    reader = RecordReader(_physical_lines(stream), delimiter=delimiter)
+    number = 0
+    while True:
+        try:
+            record = reader.read(number)
+        except StopIteration:
+            return
+        if record is not None:
+            yield record
+            number += 1
 
 
 def _physical_lines(stream: ByteStream) -> Iterator[bytes]:

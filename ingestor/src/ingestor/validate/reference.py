@@ -11,7 +11,7 @@ from ingestor.partition import QUARANTINE_HEADER, Lines, RecordError, Sink, quar
 from ingestor.records import ByteStream, Record, read_records
 from ingestor.validate.engine import Judgement
 from ingestor.validate.header import Header, read_header
-from ingestor.validate.versions import Versions
+from ingestor.validate.versions import VersionFormat, Versions
 from libs.contracts.base import Contract
 from libs.manifest import Rows
 
@@ -28,10 +28,13 @@ def judge(
     bad.append(QUARANTINE_HEADER)
     types = Counter[str]()
     passed = quarantined = 0
+    version = VersionFormat(contract)
     with closing(Versions()) as versions:
-        unique = _Unique(contract, versions)
         for record in records:
-            verdict = unique.check(record, check(record, header, contract, partition_date))
+            verdict = check(record, header, contract, partition_date)
+            if not isinstance(verdict, list):
+                earlier = versions.earlier(version.text(verdict.__dict__), record.number)
+                verdict = verdict if earlier is None else [version.duplicate(earlier)]
             if isinstance(verdict, list):
                 quarantined += 1
                 bad.append(quarantine_line(record, verdict))
@@ -63,23 +66,3 @@ def check(
             RecordError(str(error["loc"][0]), error["type"], error["msg"], texts.get(str(error["loc"][0])))
             for error in broken.errors(include_url=False, include_context=False, include_input=False)
         ]
-
-
-class _Unique:
-    """The rule over the rows of a file: a version comes once, the first row stays."""
-
-    def __init__(self, contract: type[Contract], versions: Versions) -> None:
-        names = (*contract.key, contract.change_time)
-        columns = {column.name: column for column in contract.columns()}
-        self._format = RowFormat([columns[name] for name in names])
-        self._says = f"{' and '.join(names)} are those of row"
-        self._versions = versions
-
-    def check(self, record: Record, verdict: Contract | list[RecordError]) -> Contract | list[RecordError]:
-        """Let the first row of a version pass, reject another."""
-        if isinstance(verdict, list):
-            return verdict
-        earlier = self._versions.earlier(self._format.line(verdict.__dict__), record.number)
-        if earlier is None:
-            return verdict
-        return [RecordError(None, "duplicate_version", f"{self._says} {earlier}")]

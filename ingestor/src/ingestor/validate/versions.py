@@ -1,13 +1,41 @@
 """The versions of rows that a file has brought so far: exact, in bounded memory."""
 
 import sqlite3
+from collections.abc import Mapping
+from typing import Any
 
+from ingestor.canonical import RowFormat
+from ingestor.partition import RecordError
+from libs.contracts.base import Contract
 from libs.errors import StageError
 
 IN_MEMORY = 250_000
 """Versions kept in memory before they move to disk."""
 
 _CACHE_KIB = 32 * 1024
+
+
+class VersionFormat:
+    """What the version of a row is, its key with its change time; and the error of a row that brings one again."""
+
+    def __init__(self, contract: type[Contract]) -> None:
+        self.names = (*contract.key, contract.change_time)
+        columns = {column.name: column for column in contract.columns()}
+        self._format = RowFormat([columns[name] for name in self.names])
+        self._says = f"{' and '.join(self.names)} are those of row"
+
+    def text(self, values: Mapping[str, Any]) -> str:
+        """Write the version of a row of validated values: canonical CSV, a line without its end."""
+        return self._format.line(values)[:-1]
+
+    def duplicate(self, earlier: int) -> RecordError:
+        """Tell that an earlier row has brought the version."""
+        return RecordError(None, "duplicate_version", f"{self._says} {earlier}")
+
+
+def no_room(error: Exception) -> StageError:
+    """Say that versions cannot be kept."""
+    return StageError(f"cannot remember the keys of the file ({error}): is the temporary folder full?")
 
 
 class Versions:
@@ -29,9 +57,7 @@ class Versions:
                 if len(self._recent) >= IN_MEMORY:
                     self._spill()
         except sqlite3.Error as error:
-            raise StageError(
-                f"cannot remember the keys of the file ({error}): is the temporary folder full?"
-            ) from error
+            raise no_room(error) from error
         return found
 
     def close(self) -> None:

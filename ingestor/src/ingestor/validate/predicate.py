@@ -1,0 +1,212 @@
+"""The compiler: a contract to a predicate over columns of texts, sufficient for "valid, and written as it stands".
+
+What a contract declares as data is compiled; where it has anything else, nothing is vouched for. A row that the
+predicate does not vouch for is no bad row: Pydantic judges it. So only one thing must never happen, that it vouches for
+a row that Pydantic refuses or that is rendered otherwise.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from inspect import getattr_static
+from typing import Any
+
+import polars as pl
+
+from ingestor.validate.columns import DIGITS, number, valid
+from libs.contracts.base import Contract
+from libs.contracts.iso import MINOR_UNITS
+from libs.contracts.rules import (
+    AnyOf,
+    LineTotal,
+    MinorUnit,
+    NonZero,
+    NotAfterPartition,
+    NotBefore,
+    Requires,
+    Rule,
+    Sign,
+    Total,
+)
+from libs.contracts.types import FieldType, Kind
+
+_OWN = ("_keep_the_rules", "model_validate", "__get_pydantic_core_schema__", "__init__", "__new__", "model_post_init")
+"""What a contract must not have anew: it would be more than its data."""
+
+_SECONDS = len("2025-11-15T09:30:00")
+_NEVER = pl.lit(False)
+_INT64 = 2**63 - 1
+
+
+class _UnknownError(Exception):
+    """There is something that the compiler does not know."""
+
+
+@dataclass(frozen=True)
+class _Fields:
+    """The types of a contract's fields, for the rules."""
+
+    types: dict[str, FieldType]
+    partition_date: date | None
+
+    def text(self, name: str, kind: Kind) -> pl.Expr:
+        """Return a field of this kind as it stands."""
+        if self.types[name].kind != kind:
+            raise _UnknownError
+        return pl.col(name)
+
+    def number(self, name: str, scale: int | None = None) -> pl.Expr:
+        """Return a field's number as Int64, at its own scale or a greater one (that may not fit: bound it)."""
+        kind = self.types[name]
+        if kind.kind not in ("integer", "decimal"):
+            raise _UnknownError
+        value = number(name, kind)
+        more = 0 if scale is None else scale - self.scale(name)
+        if more < 0:
+            raise _UnknownError
+        return value * 10**more if more else value
+
+    def scale(self, name: str) -> int:
+        """Return the digits behind a number's point."""
+        return self.types[name].scale or 0
+
+
+def predicate(contract: type[Contract], partition_date: date | None) -> pl.Expr:
+    """Compile a contract, for rows of a partition. Never null; one value for all rows where nothing is vouched for."""
+    if not _is_data(contract):
+        return _NEVER
+    columns = contract.columns()
+    fields = _Fields({column.name: column.type for column in columns}, partition_date)
+    rules = [_compiled(rule, fields) for rule in contract.rules]
+    return pl.all_horizontal(*map(valid, columns), *(rule.fill_null(False) for rule in rules))
+
+
+def _is_data(contract: type[Contract]) -> bool:
+    """Tell whether a contract is nothing but fields and rules, without validators or settings of its own."""
+    decorators = contract.__pydantic_decorators__
+    validators = (
+        decorators.validators,
+        decorators.field_validators,
+        decorators.root_validators,
+        decorators.field_serializers,
+        decorators.model_serializers,
+        decorators.computed_fields,
+    )
+    return (
+        contract.model_config == Contract.model_config
+        and not any(validators)
+        and list(decorators.model_validators) == list(Contract.__pydantic_decorators__.model_validators)
+        and all(getattr_static(contract, name) is getattr_static(Contract, name) for name in _OWN)
+        and all(_is_plain(field) for field in contract.model_fields.values())
+    )
+
+
+def _is_plain(field: Any) -> bool:
+    """Tell whether a field's type is all there is to it, and its absence is null."""
+    return (
+        all(isinstance(item, FieldType) for item in field.metadata)
+        and (field.is_required() or (field.default is None and field.default_factory is None))
+        and field.alias is None
+        and field.validation_alias is None
+        and not field.validate_default
+    )
+
+
+def _compiled(rule: Rule, fields: _Fields) -> pl.Expr:
+    compiler = _COMPILERS.get(type(rule))
+    try:
+        return _NEVER if compiler is None else compiler(rule, fields)
+    except _UnknownError:
+        return _NEVER
+
+
+def _not_before(rule: NotBefore, fields: _Fields) -> pl.Expr:
+    """Compare as texts: to the second the canonical form sorts as time does. Within one, only the same text will do."""
+    late, early = fields.text(rule.field, "timestamp"), fields.text(rule.other, "timestamp")
+    return (late == early) | (late.str.slice(0, _SECONDS) > early.str.slice(0, _SECONDS))
+
+
+def _not_after_partition(rule: NotAfterPartition, fields: _Fields) -> pl.Expr:
+    time = fields.text(rule.field, "timestamp")
+    if fields.partition_date is None:
+        return time.is_not_null()
+    first_refused = min(fields.partition_date.toordinal() + rule.days + 1, date.max.toordinal())
+    return time < date.fromordinal(first_refused).isoformat()
+
+
+def _requires(rule: Requires, fields: _Fields) -> pl.Expr:
+    return pl.col(rule.field).is_null() | pl.col(rule.other).is_not_null()
+
+
+def _any_of(rule: AnyOf, fields: _Fields) -> pl.Expr:
+    return pl.any_horizontal(pl.col(name).is_not_null() for name in rule.fields)
+
+
+def _non_zero(rule: NonZero, fields: _Fields) -> pl.Expr:
+    return fields.number(rule.field) != 0
+
+
+def _sign(rule: Sign, fields: _Fields) -> pl.Expr:
+    value = fields.number(rule.field)
+    allowed = value >= 0 if rule.sign > 0 else value <= 0
+    if rule.sign not in (1, -1):
+        raise _UnknownError
+    return pl.col(rule.field).is_null() | fields.text(rule.when, "text").ne_missing(rule.equals) | allowed
+
+
+def _minor_unit(rule: MinorUnit, fields: _Fields) -> pl.Expr:
+    """Divide by the minor unit, at the amount's scale."""
+    scale = fields.scale(rule.field)
+    unit = _by_currency(fields.text(rule.currency, "text"), lambda digits: 10 ** max(scale - digits, 0))
+    held = fields.number(rule.field) % unit == 0
+    return pl.col(rule.field).is_null() | pl.col(rule.currency).is_null() | held
+
+
+def _by_currency(currency: pl.Expr, of: Callable[[int], int]) -> pl.Expr:
+    """Map a currency to what its number of decimals stands for, null where it is unknown."""
+    groups: dict[int, list[str]] = {}
+    for code, digits in MINOR_UNITS.items():
+        groups.setdefault(of(digits), []).append(code)
+    return pl.coalesce(pl.when(currency.is_in(codes)).then(pl.lit(value, pl.Int64)) for value, codes in groups.items())
+
+
+def _total(rule: Total, fields: _Fields) -> pl.Expr:
+    """Add up at the greatest scale, if the sum of as many numbers of 18 digits fits Int64."""
+    names = (rule.field, *rule.plus, *rule.minus)
+    scales = {fields.scale(name) for name in names}
+    if len(scales) > 1 or len(names) * 10**DIGITS > _INT64:
+        raise _UnknownError
+    plus = pl.lit(0, pl.Int64)
+    for name in rule.plus:
+        plus = plus + fields.number(name)
+    for name in rule.minus:
+        plus = plus - fields.number(name)
+    return plus == fields.number(rule.field)
+
+
+def _line_total(rule: LineTotal, fields: _Fields) -> pl.Expr:
+    """Multiply at the scale of the product, where the product (told in floats) and the others surely fit Int64."""
+    scale = fields.scale(rule.quantity) + fields.scale(rule.unit_price)
+    if scale <= max(MINOR_UNITS.values()):
+        raise _UnknownError
+    quantity, price = fields.number(rule.quantity), fields.number(rule.unit_price)
+    fits = (quantity.cast(pl.Float64) * price.cast(pl.Float64)).abs() < 10.0**DIGITS
+    for name in (rule.discount, rule.field):
+        most = 10 ** (DIGITS - scale + fields.scale(name))
+        fits = fits & fields.number(name).is_between(-most, most)
+    difference = quantity * price - fields.number(rule.discount, scale) - fields.number(rule.field, scale)
+    half_unit = _by_currency(fields.text(rule.currency, "text"), lambda digits: 5 * 10 ** (scale - digits - 1))
+    return fits & (difference.abs() <= half_unit)
+
+
+_COMPILERS: dict[type[Any], Callable[[Any, _Fields], pl.Expr]] = {
+    NotBefore: _not_before,
+    NotAfterPartition: _not_after_partition,
+    Requires: _requires,
+    AnyOf: _any_of,
+    NonZero: _non_zero,
+    Sign: _sign,
+    MinorUnit: _minor_unit,
+    Total: _total,
+    LineTotal: _line_total,
+}

@@ -1,0 +1,112 @@
+"""The columnar engine against the reference: the same bytes and the same judgement, whatever the file."""
+
+import io
+import os
+import random
+
+import pytest
+from ingestor_files import DAY, Sink, columns, file, judged, row
+
+from ingestor import records
+from ingestor.validate import blocks, columnar, reference, seen
+from ingestor.validate.engine import RefusedError
+from libs.entities import ENTITIES, contract_of
+
+NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
+FILES = 3000 if NIGHTLY else 150
+
+TEXTS = [
+    "", "0", "-0", "-0.0", "00", "1", "-1", "1.5", "1.50", "01.5", "1.2345", "1.23456", "-0.01", "0.0", "1e3", "+1",
+    "1_0",
+    " 1", "99999999999999.9999", "100000000000000", "9223372036854775807", "9223372036854775808", "true", "True",
+    "2025-11-15T09:30:00Z", "2025-11-15T09:30:00.5Z", "2025-11-15T09:30:00.500000Z", "2025-11-15T09:30:00.000000Z",
+    "2025-11-15T10:30:00+01:00", "2025-11-15T09:30:00", "2025-02-29T00:00:00Z", "2024-02-29T00:00:00Z",
+    "2025-11-16T23:59:59Z", "2025-11-17T00:00:00Z", "1900-01-01T00:00:00Z", "2199-12-31T23:59:59Z", "EUR", "JPY", "KWD",
+    "CLF", "XXX", "DE", "ZZ", "sale", "return", "adjustment", "payment", "created", "settled", "card", "A1", "a,b",
+    'a"b',
+    '"', "a\nb", "a\rb", "a\r\nb", " x", "é", "٣", "\ufeffx", "NULL", "x" * 129, "#c", "'", "\t", "\u2028", "1970",
+]  # fmt: skip
+BYTES = [
+    b"", b"\n", b"\r", b"\r\n", b'"', b'""', b",", b",,", b"\0", b"\xff", b"\xc3", "é€".encode(), b" ", b"-", b"0",
+    b"#",
+    b"9", b"1e3", b"\xef\xbb\xbf", b'"a\nb"', b'"x"', b"Z", b".", b"x" * 200, b'",\n"', b'\n"', b"\r\r\n", b"\n\n",
+    b"\\",
+]  # fmt: skip
+
+
+def outcome(engine: str, entity: str, data: bytes) -> object:
+    try:
+        return judged(entity, data, columnar.judge if engine == "columnar" else reference.judge)
+    except RefusedError as error:
+        return str(error)
+
+
+def random_rows(entity: str, rng: random.Random, count: int) -> list[dict[str, str]]:
+    names, key = columns(entity), contract_of(entity).key[0]
+    rows = []
+    for _ in range(count):
+        changes = {rng.choice(names): rng.choice(TEXTS) for _ in range(rng.choice([0, 0, 0, 1, 1, 2]))}
+        rows.append(row(entity, **{key: f"K{rng.randrange(2 * count)}"} | changes))
+    return rows
+
+
+def random_file(rng: random.Random) -> tuple[str, bytes]:
+    """A file of rows good and bad, its header and its bytes mangled at random."""
+    entity = rng.choice(sorted(ENTITIES))
+    names = columns(entity)
+    rows = random_rows(entity, rng, rng.choice([0, 1, 5, 40]))
+    match rng.randrange(8):
+        case 0:
+            rng.shuffle(names)
+        case 1:
+            names.insert(rng.randrange(len(names)), "extra")
+            rows = [{**one, "extra": rng.choice(TEXTS)} for one in rows]
+        case 2:
+            names.remove(rng.choice(names))
+    data = file(entity, *rows, names=names)
+    if rng.random() < 0.3:
+        data = data.replace(b"\n", rng.choice([b"\r\n", b"\r", b"\n\n"]))
+    if rng.random() < 0.2:
+        data = b"\xef\xbb\xbf" + data
+    mangled = bytearray(data)
+    begin = 0 if rng.random() < 0.1 else data.find(b"\n") + 1
+    for _ in range(rng.choice([0, 0, 1, 2, 5])):
+        at = rng.randint(begin, len(mangled))
+        mangled[at : at + rng.randrange(4)] = rng.choice(BYTES)
+    return entity, bytes(mangled[: rng.choice([None, None, None, -1, -2])])
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_both_engines_write_the_same_bytes(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = random.Random(f"{seed} {NIGHTLY}")  # noqa: S311
+    for _ in range(FILES // 10):
+        entity, data = random_file(rng)
+        monkeypatch.setattr(records, "MAX_RECORD", rng.choice([300, 1 << 20, 1 << 20]))
+        monkeypatch.setattr(blocks, "BLOCK", rng.choice([1, 7, 100, 1000, 1 << 20, 1 << 20]))
+        monkeypatch.setattr(columnar, "FEW", rng.choice([1, 1, 1, 10, 200]))
+        monkeypatch.setattr(seen, "RUN", rng.choice([1, 5, 1 << 20]))
+        assert outcome("columnar", entity, data) == outcome("reference", entity, data), (entity, data)
+
+
+def test_a_file_of_many_blocks_that_fails_leaves_its_turn_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(Sink):
+        def write(self, data: bytes, /) -> None:
+            super().write(data)
+            if len(self.data) > 1000:
+                raise OSError("no room")
+
+    monkeypatch.setattr(blocks, "BLOCK", 500)
+    data = file("orders", *(row("orders", order_id=f"O{n}") for n in range(50)))
+    with pytest.raises(OSError, match="no room") as failed:
+        columnar.judge(io.BytesIO(data), contract_of("orders"), DAY, validated=Full(), quarantine=Sink())
+    assert failed.tb
+    assert outcome("columnar", "orders", data) == outcome("reference", "orders", data)
+
+
+@pytest.mark.parametrize("line", [b"\xef\xbb\xbf", b"#", b" ", b"\t", b"'", b"\xe2\x80\xa8"])
+@pytest.mark.parametrize("at", [0, 1])
+def test_no_line_is_taken_for_anything_but_a_record(line: bytes, at: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(columnar, "FEW", 1)
+    lines = [row("orders", order_id=f"O{n}") for n in range(2)]
+    data = file("orders", *lines).replace(b"\nO%d" % at, b"\n" + line + b"O%d" % at)
+    assert outcome("columnar", "orders", data) == outcome("reference", "orders", data)
