@@ -25,7 +25,9 @@ _BEHIND: Any = Outdated() | On.any_deps_match(On.will_be_requested())
 events, and of a run of several days it knows only the last as the run's own: alone it may ask again for what has just
 been made."""
 
-FOLLOW_ANY_DAY: Condition = (On.eager().without(On.in_latest_time_window()) & _CHECKED & _BEHIND).with_label("follow any day")
+FOLLOW_ANY_DAY: Condition = (On.eager().without(On.in_latest_time_window()) & _CHECKED & _BEHIND).with_label(
+    "follow any day"
+)
 """For daily assets: any day that comes or is mended upstream, this year's or last; a failed check holds up its day."""
 
 FOLLOW_INGESTION = (FOLLOW_ANY_DAY & ~_any_entity("quarantine_raw", On.in_progress())).with_label("follow ingestion")
@@ -38,9 +40,9 @@ _MORE_IS_COMING = (
     | _any_entity("landing", On.newly_updated())
 )
 
-FOLLOW_ANY_LOAD: Condition = (On.eager().without(~On.any_deps_missing()) & _CHECKED & ~_MORE_IS_COMING & _BEHIND).with_label(
-    "follow any load"
-)
+FOLLOW_ANY_LOAD: Condition = (
+    On.eager().without(~On.any_deps_missing()) & _CHECKED & ~_MORE_IS_COMING & _BEHIND
+).with_label("follow any load")
 """For models on landing tables: once after whatever was loaded, not waiting for every day of the calendar; nor
 beginning while anything of what arrived at the same time is still on its way."""
 
