@@ -51,7 +51,7 @@ SEEDS = {
 }  # fmt: skip
 LETTERS = "0123456789-+.:TZtzeE_, \t\n\r\"'aAzZ~!é٣０\u00a0\u2028\x7f\x1c"
 TYPES = [
-    *{column.type for contract in ENTITIES.values() for column in contract.columns()},
+    *dict.fromkeys(column.type for contract in ENTITIES.values() for column in contract.columns()),
     dataclasses.replace(MONEY, precision=5, scale=2, minimum=-3, maximum=7),
     dataclasses.replace(MONEY, precision=4, scale=4),
     dataclasses.replace(MONEY, precision=30, scale=6),
