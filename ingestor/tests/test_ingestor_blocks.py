@@ -34,13 +34,21 @@ def by_blocks(data: bytes) -> list[Record]:
 
 
 @settings(max_examples=5 * settings().max_examples)
-@given(FILES, st.sampled_from([(20, 30), (20, 16 << 20), (1 << 20, 16 << 20)]), st.sampled_from([1, 2, 3, 7, 1 << 20]))
-def test_blocks_hold_the_records_that_the_exact_reader_reads(data: bytes, limits: tuple[int, int], block: int) -> None:
+@given(
+    FILES,
+    st.sampled_from([(20, 30), (20, 16 << 20), (1 << 20, 16 << 20)]),
+    st.sampled_from([1, 2, 3, 7, 1 << 20]),
+    st.integers(1, 9),
+)
+def test_blocks_hold_the_records_that_the_exact_reader_reads(
+    data: bytes, limits: tuple[int, int], block: int, lines: int
+) -> None:
     record, line = limits
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(records, "MAX_RECORD", record)
         patch.setattr(records, "MAX_LINE", line)
         patch.setattr(blocks, "BLOCK", block)
+        patch.setattr(blocks, "LINES", lines)
         if line < 100:  # a BOM counts for the length of an overlong line, and such a header is refused anyway
             data = data.removeprefix(BOM)
         assert by_blocks(data) == list(read_records(io.BytesIO(data)))

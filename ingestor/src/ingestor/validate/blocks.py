@@ -17,6 +17,9 @@ from ingestor.records import BOM, ByteStream, Record, RecordReader
 BLOCK = 6 << 20
 """Bytes read at once."""
 
+LINES = 1 << 15
+"""Lines of a block, and records of its islands, if not a few more: what is made of each may be longer than itself."""
+
 Array = NDArray[np.int64]
 
 _LF, _CR, _QUOTE, _COMMA, _NUL, _ASCII = 10, 13, 34, 44, 0, 128
@@ -66,7 +69,8 @@ class Blocks:
         """Read the records behind the header, whose number of fields is `width`."""
         while True:
             final = self._whole.ended
-            if self._data:
+            size = 1
+            while self._data and size:
                 block, size = _split(self._data, width, self._number, final=final)
                 self._data = self._data[size:]
                 self._number += len(block.numbers) + len(block.islands)
@@ -135,7 +139,7 @@ def _physical_lines(data: bytes, position: int, *, final: bool) -> Iterator[byte
 def _split(data: bytes, width: int, number: int, *, final: bool) -> tuple[Block, int]:
     """Split whole lines into plain ones and islands, and return how many bytes that took.
 
-    It is not all of them where the last island is not finished.
+    It is not all of them where there are many, or the last island is not finished.
     """
     codes = np.frombuffer(data, np.uint8)
     ends = np.flatnonzero(codes == _LF) + 1
@@ -145,10 +149,11 @@ def _split(data: bytes, width: int, number: int, *, final: bool) -> tuple[Block,
     lines = _Lines(data, codes, starts, ends)
     odd = lines.odd(width)
     plain = ~(odd | lines.blank)
-    if not odd.any():
-        numbers = np.arange(number, number + int(np.count_nonzero(plain)))
-        return Block(*lines.taken(plain), numbers), len(data)
-    islands, at, size = _islands(data, starts, plain, np.flatnonzero(odd), number, final=final)
+    odd, size = odd[:LINES], int(ends[:LINES][-1])
+    islands: list[Record] = []
+    at = np.empty(0, np.int64)
+    if odd.any():
+        islands, at, size = _islands(data, starts, plain, np.flatnonzero(odd), number, size, final=final)
     if size < len(data):
         plain[np.searchsorted(starts, size) :] = False
     places = np.flatnonzero(plain)
@@ -157,9 +162,9 @@ def _split(data: bytes, width: int, number: int, *, final: bool) -> tuple[Block,
 
 
 def _islands(
-    data: bytes, starts: Array, plain: NDArray[np.bool_], odd: Array, number: int, *, final: bool
+    data: bytes, starts: Array, plain: NDArray[np.bool_], odd: Array, number: int, end: int, *, final: bool
 ) -> tuple[list[Record], Array, int]:
-    """Read every island; return the records, the line that each begins in, and where reading ended.
+    """Read the islands that begin before an end; return the records, the line of each, and where reading ended.
 
     Lines that an island takes along are no longer plain.
     """
@@ -177,7 +182,7 @@ def _islands(
             except _UnfinishedError:
                 return found, np.array(at, np.int64), position
             except StopIteration:
-                settled = len(starts)
+                settled, end = len(starts), len(data)
                 break
             if record is not None:
                 found.append(record)
@@ -187,9 +192,12 @@ def _islands(
             settled = int(np.searchsorted(starts, position))
             plain[line:settled] = False
             if position == (starts[settled] if settled < len(starts) else len(data)):
+                end = max(end, position)
                 break
+            if len(found) >= LINES:
+                return found, np.array(at, np.int64), position
             begin = settled - 1
-    return found, np.array(at, np.int64), len(data)
+    return found, np.array(at, np.int64), end
 
 
 class _Lines:

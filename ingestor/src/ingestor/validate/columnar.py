@@ -6,7 +6,7 @@ both write is the same, byte for byte.
 """
 
 from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -60,7 +60,7 @@ def judge(
             good, bad = pages.of(block)
             validated.write(good)
             quarantine.write(bad)
-    return Judgement(pages.rows, dict(sorted(pages.types.items())), header.drift)
+    return Judgement(pages.rows, dict(sorted(judges.errors.items())), header.drift)
 
 
 def _in_turn(blocks: Iterator[Block]) -> Generator[Block]:
@@ -106,13 +106,14 @@ class _Slow(NamedTuple):
 
 
 class _Edit(NamedTuple):
-    """What is written of such a record: its canonical line, or the errors it is quarantined with."""
+    """What is written of such a record: the canonical line of its row, or a line of quarantine; the row's version."""
 
     position: int
     lines: int
     record: Record
-    verdict: str | list[RecordError]
-    version: str
+    line: str
+    is_good: bool
+    version: str = ""
 
 
 class _Judges:
@@ -127,6 +128,7 @@ class _Judges:
         self._as_it_stands = header.width == len(self._names) and [name for _, name in header.positions] == self._names
         self._row = RowFormat(contract.columns())
         self._version = VersionFormat(contract)
+        self.errors = Counter[str]()
         self._missing = [pl.lit(None, pl.String).alias(name) for name in self._names if name not in self._place]
 
     @cached_property
@@ -185,13 +187,18 @@ class _Judges:
             if is_sure:
                 texts = {name: one.record.fields[position] for name, position in self._place.items()}
                 version = canonical.line(texts[name] for name in self._version.names)[:-1]
-                yield _Edit(*one, canonical.line(texts.get(name, "") for name in names), version)
+                yield _Edit(*one, canonical.line(texts.get(name, "") for name in names), True, version)
                 continue
             verdict = check(one.record, self._header, self._contract, self._partition_date)
             if isinstance(verdict, list):
-                yield _Edit(*one, verdict, "")
+                yield self.rejected(one, verdict)
             else:
-                yield _Edit(*one, self._row.line(verdict.__dict__), self._version.text(verdict.__dict__))
+                yield _Edit(*one, self._row.line(verdict.__dict__), True, self._version.text(verdict.__dict__))
+
+    def rejected(self, one: _Slow, errors: Sequence[RecordError]) -> _Edit:
+        """Quarantine a record with its errors."""
+        self.errors.update(error.type for error in errors)
+        return _Edit(*one, quarantine_line(one.record, errors), False)
 
     def _sure(self, slow: Sequence[_Slow]) -> Iterator[bool]:
         """Tell for which records of islands the predicate vouches; of plain lines it has been asked already."""
@@ -212,7 +219,6 @@ class _Pages:
         self._judges = judges
         self._seen = seen
         self._raw = self._passed = 0
-        self.types = Counter[str]()
 
     @property
     def rows(self) -> Rows:
@@ -225,18 +231,17 @@ class _Pages:
         edits = list(self._judges.slow(_slow(block, np.flatnonzero(~vouched.ok))))
         again = self._again(vouched, edits)
         if again:
-            edits = _with_duplicates(block, edits, again, self._judges.version)
+            edits = self._with_duplicates(block, edits, again)
         good: list[bytes | memoryview] = []
         bad: list[str] = []
         lines, begun = memoryview(vouched.lines), 0
         for edit in edits:
             if vouched.offsets[edit.position] > begun:
                 good.append(lines[begun : vouched.offsets[edit.position]])
-            if isinstance(edit.verdict, str):
-                good.append(edit.verdict.encode())
+            if edit.is_good:
+                good.append(edit.line.encode())
             else:
-                bad.append(quarantine_line(edit.record, edit.verdict))
-                self.types.update(error.type for error in edit.verdict)
+                bad.append(edit.line)
             begun = vouched.offsets[edit.position + edit.lines]
         good.append(lines[begun:])
         self._raw += len(block.numbers) + len(block.islands)
@@ -248,13 +253,26 @@ class _Pages:
         numbers, versions = vouched.block.numbers, vouched.versions
         if not vouched.ok.all():
             numbers, versions = numbers[vouched.ok], versions.filter(pl.Series(vouched.ok))
-        others = [edit for edit in edits if isinstance(edit.verdict, str)]
+        others = [edit for edit in edits if edit.is_good]
         if others:
             numbers = np.concatenate((numbers, [edit.record.number for edit in others]))
             versions = pl.concat([versions, pl.Series([edit.version for edit in others], dtype=pl.String)])
             order = np.argsort(numbers)
             numbers, versions = numbers[order], versions.gather(order)
         return {int(numbers[index]): number for index, number in self._seen.earlier(versions, numbers).items()}
+
+    def _with_duplicates(self, block: Block, edits: Sequence[_Edit], again: Mapping[int, int]) -> list[_Edit]:
+        """Let rows whose version is an earlier one's be quarantined too."""
+        judged = {edit.record.number: _Slow(edit.position, edit.lines, edit.record) for edit in edits}
+        plain = [number for number in again if number not in judged]
+        positions = np.searchsorted(block.numbers, plain).tolist()
+        rejected = [judged[number] for number in again if number in judged]
+        rejected += [_Slow(position, 1, _record(block, position)) for position in positions]
+        edits = [edit for edit in edits if edit.record.number not in again]
+        edits += [
+            self._judges.rejected(one, [self._judges.version.duplicate(again[one.record.number])]) for one in rejected
+        ]
+        return sorted(edits, key=lambda edit: edit.record.number)
 
 
 def _slow(block: Block, suspects: NDArray[np.int64]) -> list[_Slow]:
@@ -271,21 +289,3 @@ def _record(block: Block, position: int) -> Record:
     """Return the record of a plain line."""
     raw = block.lines[block.offsets[position] : block.offsets[position + 1] - 1]
     return Record(int(block.numbers[position]), raw, raw.decode().split(","), None)
-
-
-def _with_duplicates(
-    block: Block, edits: Sequence[_Edit], again: dict[int, int], version: VersionFormat
-) -> list[_Edit]:
-    """Let rows whose version is an earlier one's be quarantined too."""
-    edits = [
-        edit._replace(verdict=[version.duplicate(again.pop(edit.record.number))])
-        if edit.record.number in again
-        else edit
-        for edit in edits
-    ]
-    positions = np.searchsorted(block.numbers, list(again)).tolist()
-    edits += [
-        _Edit(position, 1, _record(block, position), [version.duplicate(earlier)], "")
-        for position, earlier in zip(positions, again.values(), strict=True)
-    ]
-    return sorted(edits, key=lambda edit: edit.record.number)
