@@ -12,38 +12,25 @@ process, and the ratio of the two as the median over the pairs.
 """
 
 import argparse
-import dataclasses
 import json
 import os
 import platform
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import duckdb
+from processes import Usage, measured, ratio
 
 from dbt_stage.sources import data_type
 from libs.entities import ENTITIES
 
 _HERE = Path(__file__).resolve().parent
 _LAYERS = ("staging", "intermediate", "marts")
-_KIB_PER_GB = 1e9 / 1024  # Linux tells peak memory in KiB
-
-
-@dataclasses.dataclass(frozen=True)
-class Usage:
-    """What a process used: seconds by the clock and of CPU, peak memory in GB, and what it printed (JSON)."""
-
-    wall: float
-    cpu: float
-    peak: float
-    printed: Any
 
 
 def make_landing(file: Path, orders: int, seed: int) -> dict[str, int]:
@@ -59,21 +46,6 @@ def make_landing(file: Path, orders: int, seed: int) -> dict[str, int]:
         db.execute(f"set variable orders = {orders:d}; set variable seed = {seed:d}")
         db.execute((_HERE / "landing.sql").read_text(encoding="utf-8"))
         return {entity: db.table(f"landing.{entity}").shape[0] for entity in ENTITIES}
-
-
-def measured(command: Sequence[str], environment: Mapping[str, str]) -> Usage:
-    """Run a command that prints JSON; return what it used. Ends the benchmark where the command fails."""
-    with tempfile.TemporaryFile() as output:
-        begin = time.monotonic()
-        process = subprocess.Popen(command, stdout=output, env={**os.environ, **environment})  # noqa: S603
-        _, status, usage = os.wait4(process.pid, 0)
-        wall = time.monotonic() - begin
-        process.returncode = os.waitstatus_to_exitcode(status)
-        output.seek(0)
-        printed = output.read().decode()
-    if process.returncode:
-        sys.exit(f"{' '.join(command)} ended with {process.returncode}:\n{printed}")
-    return Usage(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / _KIB_PER_GB, json.loads(printed))
 
 
 def build(folder: Path, landing: Path) -> Usage:
@@ -105,17 +77,13 @@ def render(rows: Mapping[str, int], builds: Sequence[Usage], copies: Sequence[Us
     for name, runs in (("dbt-stage build", builds), ("copy of its tables", copies)):
         middle = [statistics.median(getattr(run, field) for run in runs) for field in ("wall", "cpu", "peak")]
         lines.append(f"| {name} | {middle[0]:.1f} | {middle[1]:.1f} | {middle[2]:.2f} |")
-    wall = _ratio(builds, copies, lambda run: run.wall)
-    cpu = _ratio(builds, copies, lambda run: run.cpu)
+    wall = ratio(builds, copies, lambda run: run.wall)
+    cpu = ratio(builds, copies, lambda run: run.cpu)
     lines += [f"| **ratio** | **{wall}** | {cpu} | |", ""]
-    lines.append("Copy, by schema, s: " + ", ".join(f"{name} {s}" for name, s in copies[-1].printed.items()) + ".")
-    return "\n".join([*lines, *_slowest(builds[-1].printed)])
-
-
-def _ratio(builds: Sequence[Usage], copies: Sequence[Usage], of: Callable[[Usage], float]) -> str:
-    """Return median and range over the pairs."""
-    ratios = [of(one) / of(other) for one, other in zip(builds, copies, strict=True)]
-    return f"{statistics.median(ratios):.2f} ({min(ratios):.2f}–{max(ratios):.2f})"
+    lines.append(
+        "Copy, by schema, s: " + ", ".join(f"{name} {s}" for name, s in json.loads(copies[-1].printed).items()) + "."
+    )
+    return "\n".join([*lines, *_slowest(json.loads(builds[-1].printed))])
 
 
 def _machine() -> str:

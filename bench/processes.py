@@ -1,0 +1,43 @@
+"""What a process used, as the operating system accounts for it."""
+
+import dataclasses
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+_KIB_PER_GB = 1e9 / 1024  # Linux tells peak memory in KiB
+
+
+@dataclasses.dataclass(frozen=True)
+class Usage:
+    """What a process used: seconds by the clock and of CPU, peak memory in GB, and what it printed."""
+
+    wall: float
+    cpu: float
+    peak: float
+    printed: str
+
+
+def measured(command: Sequence[str], environment: Mapping[str, str], allowed: Sequence[int] = (0,)) -> Usage:
+    """Run a command; return what it used. Ends the benchmark where the command ends with another code than allowed."""
+    with tempfile.TemporaryFile() as output:
+        begin = time.monotonic()
+        process = subprocess.Popen(command, stdout=output, env={**os.environ, **environment})  # noqa: S603
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.monotonic() - begin
+        process.returncode = os.waitstatus_to_exitcode(status)
+        output.seek(0)
+        printed = output.read().decode()
+    if process.returncode not in allowed:
+        sys.exit(f"{' '.join(command)} ended with {process.returncode}:\n{printed}")
+    return Usage(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / _KIB_PER_GB, printed)
+
+
+def ratio(ones: Sequence[Usage], others: Sequence[Usage], of: Callable[[Usage], float]) -> str:
+    """Return median and range over the pairs of what ran side by side."""
+    ratios = [of(one) / of(other) for one, other in zip(ones, others, strict=True)]
+    return f"{statistics.median(ratios):.2f} ({min(ratios):.2f}–{max(ratios):.2f})"
