@@ -80,9 +80,8 @@ def render(rows: Mapping[str, int], builds: Sequence[Usage], copies: Sequence[Us
     wall = ratio(builds, copies, lambda run: run.wall)
     cpu = ratio(builds, copies, lambda run: run.cpu)
     lines += [f"| **ratio** | **{wall}** | {cpu} | |", ""]
-    lines.append(
-        "Copy, by schema, s: " + ", ".join(f"{name} {s}" for name, s in json.loads(copies[-1].printed).items()) + "."
-    )
+    by_schema = json.loads(copies[-1].printed)
+    lines.append("Copy, by schema, s: " + ", ".join(f"{name} {s}" for name, s in by_schema.items()) + ".")
     return "\n".join([*lines, *_slowest(json.loads(builds[-1].printed))])
 
 
