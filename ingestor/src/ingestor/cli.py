@@ -2,6 +2,8 @@
 
 import argparse
 from collections.abc import Sequence
+from functools import partial
+from threading import Lock
 from typing import NoReturn
 
 from ingestor import land
@@ -13,7 +15,6 @@ from libs.storage import open_store
 
 _AT_ONCE = 4
 """Partitions ingested at once: a small one mostly waits for its four objects to be stored."""
-
 
 _ENGINES = ("columnar", "reference")
 
@@ -51,7 +52,7 @@ def _engine(name: str) -> Engine:
     if name == "columnar":
         from ingestor.validate import columnar  # imports Polars, 0.3 s
 
-        return columnar.judge
+        return partial(columnar.judge, turn=Lock())
     from ingestor.validate import reference
 
     return reference.judge

@@ -8,12 +8,11 @@ both write is the same, byte for byte.
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from itertools import islice
-from threading import Lock
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -39,36 +38,47 @@ R = TypeVar("R")
 
 _THREADS = 2
 """Blocks that the predicate is asked for at once, while another is read or written."""
-_TURN = Lock()
 
 FEW = 200
 """Records that Pydantic has judged before a predicate has begun."""
 
+_ALONE = nullcontext()
+
 
 def judge(
-    source: ByteStream, contract: type[Contract], partition_date: date, *, validated: Sink, quarantine: Sink
+    source: ByteStream,
+    contract: type[Contract],
+    partition_date: date,
+    *,
+    validated: Sink,
+    quarantine: Sink,
+    turn: AbstractContextManager[object] = _ALONE,
 ) -> Judgement:
-    """Judge every record of a landing file (see `Engine`)."""
+    """Judge every record of a landing file (see `Engine`).
+
+    Of the files that are judged at once, one at a time goes on behind its first block: the one that has the `turn`, a
+    lock that they share. It takes all cores anyhow, and so memory is bounded.
+    """
     blocks = Blocks(source)
     header = read_header(blocks.header(), contract)
     judges = _Judges(contract, header, partition_date)
-    with closing(Seen()) as seen, closing(_in_turn(blocks.read(header.width))) as turn:
+    with closing(Seen()) as seen, closing(_in_turn(blocks.read(header.width), turn)) as whole:
         pages = _Pages(judges, seen)
         validated.write(RowFormat(contract.columns()).header.encode())
         quarantine.write(QUARANTINE_HEADER.encode())
-        for block in _ahead(judges.vouched, turn):
+        for block in _ahead(judges.vouched, whole):
             good, bad = pages.of(block)
             validated.write(good)
             quarantine.write(bad)
     return Judgement(pages.rows, dict(sorted(judges.errors.items())), header.drift)
 
 
-def _in_turn(blocks: Iterator[Block]) -> Generator[Block]:
-    """Let one file of this process at a time go on behind its first block: it has all cores, and memory is bounded."""
+def _in_turn(blocks: Iterator[Block], turn: AbstractContextManager[object]) -> Generator[Block]:
+    """Wait for the turn behind the first block, where there is more."""
     yield from islice(blocks, 1)
     second = next(blocks, None)
     if second is not None:
-        with _TURN:
+        with turn:
             yield second
             yield from blocks
 
