@@ -20,12 +20,12 @@ def _any_entity(group: str, condition: Any) -> Condition:
 
 _CHECKED = On.all_deps_blocking_checks_passed()
 
-_BEHIND: Any = Outdated() | On.any_deps_match(On.will_be_requested())
+_OUTDATED: Any = Outdated() | On.any_deps_match(On.will_be_requested())
 """Asked last, of the event log as it is by then. What `eager` goes by is read piece by piece while a run writes its
-events, and of a run of several days it knows only the last as the run's own: alone it may ask again for what has just
-been made."""
+events, and of a run of several days it knows only the last as the run's own: alone it may ask again for days that have
+just been made. Models need it not: what is known of an asset without days is read at one time."""
 
-FOLLOW_ANY_DAY: Condition = (On.eager().without(On.in_latest_time_window()) & _CHECKED & _BEHIND).with_label(
+FOLLOW_ANY_DAY: Condition = (On.eager().without(On.in_latest_time_window()) & _CHECKED & _OUTDATED).with_label(
     "follow any day"
 )
 """For daily assets: any day that comes or is mended upstream, this year's or last; a failed check holds up its day."""
@@ -40,11 +40,11 @@ _MORE_IS_COMING = (
     | _any_entity("landing", On.newly_updated())
 )
 
-FOLLOW_ANY_LOAD: Condition = (
-    On.eager().without(~On.any_deps_missing()) & _CHECKED & ~_MORE_IS_COMING & _BEHIND
-).with_label("follow any load")
+FOLLOW_ANY_LOAD = (On.eager().without(~On.any_deps_missing()) & _CHECKED & ~_MORE_IS_COMING).with_label(
+    "follow any load"
+)
 """For models on landing tables: once after whatever was loaded, not waiting for every day of the calendar; nor
 beginning while anything of what arrived at the same time is still on its way."""
 
-FOLLOW_MODELS: Condition = (On.eager() & _BEHIND).with_label("follow models")
+FOLLOW_MODELS = On.eager()
 """For models on models: together with those, in the same run."""

@@ -1,16 +1,16 @@
-"""A condition of automation: something upstream is newer than the asset itself."""
+"""A condition of automation: of a day, something upstream is newer than the asset itself."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
 
 
 class Outdated(dg.AutomationCondition[dg.AssetKey]):
-    """Hold where any direct upstream was materialized after the asset itself was, or the asset never was.
+    """Hold for the days on which any direct upstream was materialized after the asset itself, or the asset never was.
 
-    By partition where asset and upstream have partitions, else by their latest materializations. Compared are the
-    numbers of events in the log, read when the condition is evaluated: no state is kept between two evaluations.
+    For an asset whose upstreams have the same partitions. Compared are the numbers of events in the log, read when the
+    condition is evaluated: no state is kept between two evaluations.
     """
 
     @property
@@ -20,30 +20,21 @@ class Outdated(dg.AutomationCondition[dg.AssetKey]):
 
     def evaluate(self, context: Any) -> Any:
         """Return those of the candidates that are outdated."""
-        key, candidates, found = context.key, context.candidate_subset, context.get_empty_subset()
-        log = context.asset_graph_view.instance.event_log_storage
-        parents = context.asset_graph.get(key).parent_keys
-        if candidates.is_empty:
-            pass
-        elif candidates.is_partitioned:
-            days = set(candidates.expensively_compute_partition_keys())
-            own, *others = (_latest_by_day(log, one, days) for one in (key, *parents))
-            old = {day for day in days if _outdated(own.get(day), (other.get(day) for other in others))}
-            found = context.asset_graph_view.get_subset_from_partition_keys(key, context.partitions_def, old)
-        else:
-            latest = log.get_latest_materialization_storage_ids([key, *parents])
-            if _outdated(latest.get(key), map(latest.get, parents)):
-                found = candidates
-        return dg.AutomationResult(context, found)
+        days = set(context.candidate_subset.expensively_compute_partition_keys())
+        found: set[str] = set()
+        if days:  # the log takes none for all
+            log = context.asset_graph_view.instance.event_log_storage
+            own = _latest(log, context.key, days)
+            for parent in context.asset_graph.get(context.key).parent_keys:
+                latest = _latest(log, parent, days)
+                found |= {day for day, number in latest.items() if day not in own or number > own[day]}
+        subset = context.asset_graph_view.get_subset_from_partition_keys(context.key, context.partitions_def, found)
+        return dg.AutomationResult(context, subset)
 
 
-def _latest_by_day(log: Any, key: dg.AssetKey, days: set[str]) -> Mapping[str, int]:
-    """Return the number of the latest materialization of each day."""
+def _latest(log: Any, key: dg.AssetKey, days: set[str]) -> Mapping[str, int]:
+    """Return the number of the latest materialization of each day that has one."""
     found: Mapping[str, int] = log.get_latest_storage_id_by_partition(
         key, dg.DagsterEventType.ASSET_MATERIALIZATION, days
     )
     return found
-
-
-def _outdated(own: int | None, others: Iterable[int | None]) -> bool:
-    return any(other is not None and (own is None or other > own) for other in others)
