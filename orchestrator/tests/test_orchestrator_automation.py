@@ -43,8 +43,12 @@ class Shop:
 
     def happen(self, group: str, entity: str, day: str, **checks: bool) -> None:
         """Report a materialization and its checks."""
+        self._instance.report_runless_asset_event(dg.AssetMaterialization([group, entity], partition=day))
+        self.check(group, entity, day, **checks)
+
+    def check(self, group: str, entity: str, day: str, **checks: bool) -> None:
+        """Report checks of the latest materialization."""
         key = dg.AssetKey([group, entity])
-        self._instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=day))
         wanted = dg.AssetRecordsFilter(key, asset_partitions=[day])
         (record,) = self._instance.fetch_materializations(wanted, limit=1).records
         for name, passed in checks.items():

@@ -128,6 +128,8 @@ def _status(args: argparse.Namespace) -> int:
 
 def _dev(args: argparse.Namespace) -> NoReturn:
     os.environ["DAGSTER_HOME"] = str(home.prepare(os.environ))
+    # Automation waits so long before it looks: what arrives together is told event by event, and then seen together.
+    os.environ.setdefault("DAGSTER_AUTOMATION_TICK_SETTLE_SECONDS", "1")
     options = args.options if {"-p", "--port"} & {word.partition("=")[0] for word in args.options} else []
     options = options or ["--port", _PORT, *args.options]
     _need_free_port(options)

@@ -8,7 +8,7 @@ import dagster as dg
 from dagster import AutomationCondition as On
 
 from libs.entities import ENTITIES
-from orchestrator.outdated import Outdated
+from orchestrator.log_conditions import Outdated, Overtaken
 
 Condition = On[dg.AssetKey]
 
@@ -21,18 +21,27 @@ def _any_entity(group: str, condition: Any) -> Condition:
 _CHECKED = On.all_deps_blocking_checks_passed()
 
 _OUTDATED: Any = Outdated() | On.any_deps_match(On.will_be_requested())
-"""Asked last, of the event log as it is by then. What `eager` goes by is read piece by piece while a run writes its
-events, and of a run of several days it knows only the last as the run's own: alone it may ask again for days that have
-just been made. Models need it not: what is known of an asset without days is read at one time."""
+"""Of a run of several days `eager` knows only the last as the run's own: alone it may ask again for days that the run
+has made while it looked. Models need it not: what is known of an asset without days is read at one time."""
 
-FOLLOW_ANY_DAY: Condition = (On.eager().without(On.in_latest_time_window()) & _CHECKED & _OUTDATED).with_label(
-    "follow any day"
-)
-"""For daily assets: any day that comes or is mended upstream, this year's or last; a failed check holds up its day."""
 
-FOLLOW_INGESTION = (FOLLOW_ANY_DAY & ~_any_entity("quarantine_raw", On.in_progress())).with_label("follow ingestion")
-"""For landing tables: a day's entities together, when the run that ingests them has told of all. (A run's events come
-one by one, the quarantine's last; whoever looks in between sees half a day.)"""
+def _follow_any_day(group: str, *before: str) -> Any:
+    """Follow the assets of a group, a day's entities together; a failed check holds up its day.
+
+    It may be any day that comes or is mended upstream, this year's or last. The events of a run come one by one, those
+    of the group last, after those of the groups `before`. Whoever looks in between sees half a day, so nothing is asked
+    for while more of it is being made, nor, which has to be asked after that, where more has come since the look began.
+    """
+    overtaken = reduce(operator.or_, (_any_entity(name, Overtaken()) for name in (group, *before)))
+    eager = On.eager().without(On.in_latest_time_window())
+    return eager & _CHECKED & ~_any_entity(group, On.in_progress()) & ~overtaken & _OUTDATED
+
+
+FOLLOW_LANDING = _follow_any_day("landing").with_label("follow landing")
+"""For what is ingested."""
+
+FOLLOW_INGESTION = _follow_any_day("quarantine_raw", "validated_raw").with_label("follow ingestion")
+"""For landing tables. The quarantine is told last."""
 
 _MORE_IS_COMING = (
     _any_entity("warehouse", On.in_progress() | On.newly_updated())

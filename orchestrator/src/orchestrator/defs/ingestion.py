@@ -8,7 +8,7 @@ from pydantic import Field
 
 from libs.entities import ENTITIES
 from orchestrator import metadata
-from orchestrator.conditions import FOLLOW_ANY_DAY
+from orchestrator.conditions import FOLLOW_LANDING
 from orchestrator.launchers.launcher import StageLauncher
 from orchestrator.places import Places
 from orchestrator.settings import Settings
@@ -43,7 +43,7 @@ def ingestion(settings: Settings) -> dg.Definitions:
                 kinds={"csv", "pydantic"} if layer != "raw" else {"csv"},
                 owners=["team:data-platform"],
                 partitions_def=settings.days,
-                automation_condition=FOLLOW_ANY_DAY,
+                automation_condition=FOLLOW_LANDING,
             )
             for layer, (upstream, description) in _LAYERS.items()
             for entity in ENTITIES
