@@ -225,7 +225,8 @@ class _Lines:
         odd[self._of(self._returns[~self._before_lf])] = True
         if not data.isascii():
             if not _is_utf8(data):
-                odd[self._of(np.flatnonzero(codes >= _ASCII))] = True
+                suspects = np.unique(self._of(np.flatnonzero(codes >= _ASCII))).tolist()
+                odd[[line for line in suspects if not _is_utf8(data[self._starts[line] : self._ends[line]])]] = True
             if BOM in data:  # which Polars takes for no data
                 odd[self._of(np.flatnonzero(codes == BOM[0]))] = True
         if not data.endswith(b"\n"):
