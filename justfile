@@ -6,6 +6,8 @@ data := env("DATA", justfile_directory() / ".data")
 export LAKE := env("LAKE", data / "lake")
 export WAREHOUSE := env("WAREHOUSE", data / "warehouse/shop.duckdb")
 export DAGSTER_HOME := env("DAGSTER_HOME", data / "dagster")
+# The default of LAKE is for recipes on this machine: the stack's is in its own files.
+stack := (if env("LAKE", "") == "" { "env -u LAKE " } else { "" }) + "uv run python scripts/stack.py"
 
 # List the recipes
 [private]
@@ -76,32 +78,32 @@ images *options:
 # Build and start the stack in containers: Dagster on :3000, dbt's docs on :8082
 [group('containers'), no-exit-message]
 up:
-  @uv run python scripts/stack.py up
+  @{{ stack }} up
 
 # Stop the stack; its data stay
 [group('containers'), no-exit-message]
 down:
-  @uv run python scripts/stack.py down
+  @{{ stack }} down
 
 # Stop the stack and remove its data, without asking
 [group('containers'), no-exit-message]
 reset:
-  @uv run python scripts/stack.py reset
+  @{{ stack }} reset
 
 # Show and follow what the stack's services say
 [group('containers'), no-exit-message]
 logs *services:
-  @uv run python scripts/stack.py logs {{ services }}
+  @{{ stack }} logs {{ services }}
 
 # Run days through the stack: one run, every stage in a container of its own
 [group('containers'), no-exit-message]
 stack-backfill first last="" *options:
-  @uv run python scripts/stack.py backfill "{{ first }}" {{ last }} {{ options }}
+  @{{ stack }} backfill "{{ first }}" {{ last }} {{ options }}
 
 # Print what was done, failed and is missing of the stack's latest days (--days)
 [group('containers'), no-exit-message]
 stack-status *options:
-  @uv run python scripts/stack.py status {{ options }}
+  @{{ stack }} status {{ options }}
 
 # All tests that need no Docker (those that do run too where an engine answers), with a coverage floor
 [group('develop')]

@@ -58,7 +58,8 @@ class Stack:
     """The stack under test: its own name, ports and data, whatever else stands on the engine."""
 
     def __init__(self, folder: Path) -> None:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("STAGE_", "COV"))}
+        others = ("STAGE_", "COV", "LAKE", "LANDING", "STORAGE_EMULATOR_HOST")  # what compose has defaults of
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(others)}
         settings = {
             "COMPOSE_DISABLE_ENV_FILE": "1",
             "COMPOSE_FILE": str(ROOT / "docker-compose.yml"),
@@ -66,10 +67,7 @@ class Stack:
             "STACK": NAME,
             "TAG": NAME,
             "POSTGRES_PASSWORD": uuid.uuid4().hex,
-            "LAKE": "gs://lake",
-            "LANDING": "generator",
             "FIRST_DAY": DAYS[0],
-            "STORAGE_EMULATOR_HOST": "http://lake:4443",
             "DAGSTER_PORT": "0",  # any that is free
             "DOCS_PORT": "0",
         }
@@ -77,9 +75,9 @@ class Stack:
         self.url = self.docs = ""
         self.events = folder / "events"
 
-    def command(self, *words: str) -> "subprocess.CompletedProcess[str]":
+    def recipe(self, *words: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
-            [sys.executable, str(ROOT / "scripts" / "stack.py"), *words],
+            [Path(sys.executable).with_name("just"), *words],
             env=self.environment,
             cwd=ROOT,
             capture_output=True,
@@ -168,12 +166,12 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         filters = ["--filter", f"label={STAGE}", "--filter", "event=create", "--format", "{{ json . }}"]
         listening = subprocess.Popen(["docker", "events", *filters], stdout=file)
         try:
-            up = stack.command("up")
+            up = stack.recipe("up")
             assert up.returncode == 0, up.stdout + up.stderr
             stack.url, stack.docs = (line.split()[-1] for line in up.stdout.splitlines()[-2:])
             yield stack
         finally:
-            reset = stack.command("reset")
+            reset = stack.recipe("reset")
             listening.terminate()
             listening.wait()
             if images := docker("images", f"shop-elt/*:{NAME}", "--format", "{{.Repository}}:{{.Tag}}").split():
@@ -186,7 +184,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 @pytest.fixture(scope="module")
 def backfilled(stack: Stack) -> str:
     """Run two days through the stack by its own command; return the run."""
-    done = stack.command("backfill", *DAYS)
+    done = stack.recipe("stack-backfill", *DAYS)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{DAYS[0]} to {DAYS[1]}: done in" in done.stdout
     (run_id,) = (
@@ -198,13 +196,13 @@ def backfilled(stack: Stack) -> str:
 
 
 def test_calls_that_are_wrong_are_told_from_runs_that_failed(stack: Stack) -> None:
-    early = stack.command("backfill", "2025-10-31")
+    early = stack.recipe("stack-backfill", "2025-10-31")
     assert early.returncode == 2
     assert "2025-10-31 is no day of the stack: there are 2025-11-01 to" in early.stderr
-    turned = stack.command("backfill", DAYS[1], DAYS[0])
+    turned = stack.recipe("stack-backfill", DAYS[1], DAYS[0])
     assert turned.returncode == 2
     assert "is before the first" in turned.stderr
-    nobody = stack.command("backfill", DAYS[0], "--url", "http://127.0.0.1:1")
+    nobody = stack.recipe("stack-backfill", DAYS[0], "--url", "http://127.0.0.1:1")
     assert nobody.returncode == 1
     assert "no Dagster answers at http://127.0.0.1:1" in nobody.stderr
     assert not any("Traceback" in done.stderr for done in (early, turned, nobody))
