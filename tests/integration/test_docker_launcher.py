@@ -213,7 +213,9 @@ def test_the_container_of_a_killed_run_is_reaped_and_that_of_a_running_one_is_no
             assert containers() == [container]
             [run] = instance.get_runs()
             instance.report_run_failed(run, "its process was killed")  # what Dagster's run monitoring does
-            stack.reap(client, instance, None, said.append)
+            stack.reap(client, instance, "another-stack", said.append)
+            assert (said, containers()) == ([], [container])
+            stack.reap(client, instance, "bridge", said.append)
         assert re.fullmatch(rf"removed launched {container} of run {run.run_id}", said[0])
     finally:
         client.close()
