@@ -152,10 +152,10 @@ document:
 bench-marts *options:
   @uv run python bench/marts.py {{ options }}
 
-# 1 M orders and more: ingestion by both engines against rewriting the file unchecked (see bench/README.md)
+# 2 M and 20 M orders: ingestion against the plain loop, other validators and rewriting unchecked (see bench/README.md)
 [group('develop')]
 bench-ingest *options:
-  @uv run python bench/ingest.py {{ options }}
+  @uv run --group bench python bench/ingest.py {{ options }}
 
 # Pictures of Dagster's pages for the docs, on the history of `just demo` (needs chromium)
 [group('develop')]

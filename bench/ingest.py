@@ -1,80 +1,142 @@
-"""How fast ingestion judges a file of orders, held against rewriting the file without any check.
+"""How fast ingestion judges a file of orders, held against the plain loop, other validators and unchecked rewriting.
 
-All run in turn, each in a process of its own, on the same landing file of the generator's shop:
-
-* columnar, reference: `ingestor ingest --engine …` into a new lake: read, judge, three objects with their checksums,
-  manifest. The reference loop takes a minute and more, so it runs once, after the others;
-* polars, duckdb: the file read and written as text columns, no check;
-* cp: the file copied.
-
-Reported are medians over the runs; CPU seconds and peak memory come from the resource usage of each process. Where both
-engines ran, their objects and manifests are compared byte by byte.
+All run in turn, each in a process of its own, on landing files of the generator's shop. What each side does stands in
+README.md. Reported are medians over the runs; CPU seconds and peak memory come from the resource usage of each process.
+Slow sides run once, in the first run; of dlt it is told how many rows it got.
 """
 
 import argparse
+import dataclasses
 import filecmp
 import json
 import os
-import platform
 import shutil
-import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import duckdb
-import polars
-from processes import Usage, measured, ratio
+from landing_files import DAY, crlf, head, landed, reordered, reshaped
+from processes import Usage, apart, measured
+from tables import Result, environment, percent, plot, table, targets
+from verdicts import differences
 
 from libs import layout
-from libs.stage.command import day
 
-_DAY = "2025-11-02"  # the second of the shop: it has orders that were changed, too
-_POLARS = "import polars, sys; polars.scan_csv(sys.argv[1], infer_schema=False).sink_csv(sys.argv[2])"
-_DUCKDB = """
-import duckdb, json, sys
-options = "all_varchar = true, auto_detect = false, header = true, delim = ','"
-read = f"read_csv('{sys.argv[1]}', {options}, columns = {json.loads(sys.argv[3])})"
-duckdb.sql(f"copy (from {read}) to '{sys.argv[2]}' (header)")
-"""
+_FASTER = ("columnar", "polars", "duckdb", "cp")
+_ALL = ("reference", *_FASTER, "pandera", "dlt")  # the reference first: the others are compared with it
+_ONCE = ("reference", "dlt")
+_CLEAN_ONLY = ("polars", "duckdb", "cp")
+_DLT = {"RUNTIME__DLTHUB_TELEMETRY": "false", "NORMALIZE__DATA_WRITER__DISABLE_COMPRESSION": "true"}
+
+_SHAPES = {"reordered": reordered, "crlf": crlf}
 
 
-def landed(folder: Path, orders: int, fault_rate: float) -> Path:
-    """Make the landing file; return it."""
-    options = ["--orders-per-day", str(orders), "--fault-rate", str(fault_rate), "--date", _DAY, "--dest", str(folder)]
-    measured([_stage("generator"), "generate", "--entity", "orders", *options], {})
-    return folder / layout.landing("orders", day(_DAY))
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A landing file, and the sides that are measured with it."""
+
+    kind: str
+    rows: int
+    fault_rate: float
+    sides: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """What tells it from the others."""
+        shape = f", {self.kind}" if self.kind in _SHAPES else ""
+        return f"{self.rows:,} orders, {percent(self.fault_rate)} damaged{shape}"
 
 
-def ingest(engine: str, source: Path, dest: Path) -> Usage:
-    """Ingest the file into a lake that is new."""
-    shutil.rmtree(dest, ignore_errors=True)
-    stores = ["--source", str(source), "--dest", str(dest)]
-    options = ["--engine", engine, "--entity", "orders", "--date", _DAY]
-    return measured([_stage("ingestor"), "ingest", *options, *stores, "--json"], {})
+def cases(rows: Sequence[int], rates: Sequence[float]) -> Iterator[Case]:
+    """Return all cases: the smallest file with all sides, greater and reshaped ones with some."""
+    small, *greater = sorted(rows)
+    yield from (Case("rates", small, rate, _ALL) for rate in rates)
+    yield from (Case("large", size, 0, _FASTER) for size in greater)
+    yield from (Case(shape, small, 0, ("reference", "columnar", "polars")) for shape in _SHAPES)
 
 
-def rewrite(how: str, file: Path, to: Path) -> Usage:
-    """Write the file again, without a check. Damaged structure stops both, so they get an undamaged file."""
-    if how == "cp":
-        return measured(["cp", str(file), str(to)], {})
-    if how == "polars":
-        return measured([sys.executable, "-c", _POLARS, str(file), str(to)], {})
-    with file.open(encoding="utf-8") as lines:
-        columns = dict.fromkeys(next(lines).rstrip("\n").split(","), "VARCHAR")
-    return measured([sys.executable, "-c", _DUCKDB, str(file), str(to), json.dumps(columns)], {})
+class Bench:
+    """The folder in which landing files are kept and results come and go, and how many runs and rows there are."""
 
+    def __init__(self, folder: Path, runs: int, peer_rows: int) -> None:
+        self._folder = folder
+        self._runs = runs
+        self._peer_rows = peer_rows
 
-def render(title: str, runs: Mapping[str, Sequence[Usage]], rows: int) -> str:
-    """Return the measurements as Markdown; ratios are those of the columnar engine's wall time to each."""
-    lines = [title, "", "| | wall s | rows/s | CPU s | peak MB | columnar / this |", "|---|---|---|---|---|---|"]
-    for name, found in runs.items():
-        of: list[Callable[[Usage], float]] = [lambda run: run.wall, lambda run: run.cpu, lambda run: run.peak * 1000]
-        wall, cpu, peak = (statistics.median(map(one, found)) for one in of)
-        against = ratio(runs["columnar"][: len(found)], found, lambda run: run.wall)
-        lines.append(f"| {name} | {wall:.2f} | {rows / wall:,.0f} | {cpu:.2f} | {peak:.0f} | {against} |")
-    return "\n".join([*lines, ""])
+    def measure(self, case: Case) -> tuple[dict[str, Result], str]:
+        """Run the sides of a case in turn; return what they used, and in words what the file is."""
+        lake, file, clean = self._files(case)
+        results: dict[str, Result] = {}
+        for run in range(self._runs):
+            for side in case.sides:
+                if run and side in _ONCE:
+                    continue
+                given, rows = self._given(side, case.rows, file, clean)
+                to = self._emptied(side)
+                os.sync()  # what was written before is no side's load
+                usage = self._run(side, lake, given, to)
+                if not run:
+                    results[side] = self._compared(side, case, rows, to)
+                results[side].usages.append(usage)
+                if side != "reference":
+                    shutil.rmtree(to)
+        self._emptied("reference")
+        found = json.loads(results["columnar"].usages[0].printed)["outcomes"][0]
+        size = f"{file.stat().st_size / 1e6:,.0f} MB"
+        return results, f"{size}, {found['rows']:,} records, {found['quarantined']:,} quarantined"
+
+    def _files(self, case: Case) -> tuple[Path, Path, Path]:
+        """Return a case's lake, its landing file, and the same rows undamaged."""
+        plain = self._lake(case.rows, 0)
+        clean = apart(landed, plain, case.rows, 0)
+        if case.kind in _SHAPES:
+            lake = plain.with_name(f"{plain.name}-{case.kind}")
+            file = apart(reshaped, lake, clean, _SHAPES[case.kind])
+            return lake, file, file
+        lake = self._lake(case.rows, case.fault_rate)
+        return lake, apart(landed, lake, case.rows, case.fault_rate), clean
+
+    def _lake(self, rows: int, fault_rate: float) -> Path:
+        return self._folder / f"{rows}-{fault_rate:g}"
+
+    def _given(self, side: str, rows: int, file: Path, clean: Path) -> tuple[Path, int]:
+        """Return the file that a side reads, and its rows."""
+        if side == "dlt" and self._peer_rows < rows:
+            first = self._folder / "head.csv"
+            head(file, first, self._peer_rows)
+            return first, self._peer_rows
+        return (clean if side in _CLEAN_ONLY else file), rows
+
+    def _emptied(self, side: str) -> Path:
+        to = self._folder / "out" / side
+        shutil.rmtree(to, ignore_errors=True)
+        to.mkdir(parents=True)
+        return to
+
+    def _run(self, side: str, lake: Path, file: Path, to: Path) -> Usage:
+        if side in ("columnar", "reference"):
+            stores = ["--source", str(lake), "--dest", str(to)]
+            options = ["--engine", side, "--entity", "orders", "--date", str(DAY), "--json"]
+            return measured([str(Path(sys.executable).with_name("ingestor")), "ingest", *options, *stores], {})
+        if side == "cp":
+            return measured(["cp", str(file), str(to)], {})
+        peers = Path(__file__).with_name("peers.py")
+        command = [sys.executable, str(peers), side, str(file), str(to), str(DAY)]
+        return measured(command, {**_DLT, "DLT_DATA_DIR": str(to / "dlt")} if side == "dlt" else {})
+
+    def _compared(self, side: str, case: Case, rows: int, to: Path) -> Result:
+        """Compare with the reference, where it ran and the side judges."""
+        accepted = {
+            "columnar": [to / layout.validated_raw("orders", DAY)],
+            "pandera": [to / "accepted.csv"],
+            "dlt": sorted(to.glob("accepted/orders/*.csv")),
+        }
+        if "reference" not in case.sides or side not in accepted:
+            return Result(rows, [])
+        reference = self._folder / "out" / "reference"
+        alike = same(to, reference) if side == "columnar" else None
+        return Result(rows, [], apart(differences, reference, rows, accepted[side]), alike)
 
 
 def same(one: Path, other: Path) -> bool:
@@ -83,38 +145,40 @@ def same(one: Path, other: Path) -> bool:
     return files[0] == files[1] and all(filecmp.cmp(one / name, other / name, shallow=False) for name in files[0])
 
 
-def _stage(name: str) -> str:
-    return str(Path(sys.executable).with_name(name))
-
-
 def main() -> None:
     """Measure and print Markdown."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--orders", type=int, default=1_000_000, help="a day's new orders (default 1,000,000)")
-    parser.add_argument("--runs", type=int, default=3, help="runs of all but the reference (default 3)")
+    parser.add_argument(
+        "--rows", type=float, action="append", metavar="MILLIONS", help="may be repeated: all cases at the smallest, "
+        "the others undamaged with the fast sides (default 2 and 20)",
+    )  # fmt: skip
+    parser.add_argument("--runs", type=int, default=3, help="runs of all but reference and dlt (default 3)")
     parser.add_argument("--fault-rate", type=float, action="append", help="may be repeated (default 0, 0.01 and 0.1)")
+    parser.add_argument(
+        "--case", action="append", choices=["rates", "large", *_SHAPES], help="may be repeated (default: all)"
+    )
+    parser.add_argument("--peer-rows", type=int, default=500_000, help="dlt gets the first so many (default 500,000)")
+    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw rows a second of the fault rates")
+    parser.add_argument("--folder", type=Path, help="where landing files stay (default: a temporary folder)")
     args = parser.parse_args()
-    versions = f"Python {platform.python_version()}, Polars {polars.__version__}, DuckDB {duckdb.__version__}"
-    print(f"{platform.machine()}, {os.cpu_count()} cores, {versions}. {args.runs} runs, medians.\n")
+    chosen = [
+        case
+        for case in cases([round(size * 1e6) for size in args.rows or [2, 20]], args.fault_rate or [0, 0.01, 0.1])
+        if not args.case or case.kind in args.case
+    ]
+    print(f"{environment()} {args.runs} runs, medians; reference and dlt once.\n")
     with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        plain = landed(folder / "plain", args.orders, 0)
-        for rate in args.fault_rate or [0, 0.01, 0.1]:
-            source = folder / f"damaged-{rate}"
-            file = landed(source, args.orders, rate)
-            runs: dict[str, list[Usage]] = {name: [] for name in ("columnar", "polars", "duckdb", "cp")}
-            for _ in range(args.runs):
-                runs["columnar"].append(ingest("columnar", source, folder / "columnar"))
-                for name in ("polars", "duckdb", "cp"):
-                    runs[name].append(rewrite(name, plain, folder / "rewritten"))
-            runs["reference"] = [ingest("reference", source, folder / "reference")]
-            alike = "the same" if same(folder / "columnar", folder / "reference") else "NOT THE SAME"
-            rows = json.loads(runs["columnar"][0].printed)["outcomes"][0]["rows"]
-            size = file.stat().st_size / 1e6
-            title = (
-                f"{rows:,} orders, {size:.0f} MB, {rate:.0%} damaged; objects and manifests of both engines: {alike}."
-            )
-            print(render(title, runs, rows), flush=True)
+        bench = Bench((args.folder or Path(temporary)).absolute(), args.runs, args.peer_rows)
+        results: dict[str, Mapping[str, Result]] = {}
+        for case in chosen:
+            found, told = bench.measure(case)
+            results[case.name] = found
+            print(table(case.name, told, found), flush=True)
+    found_by_rate = {case.fault_rate: results[case.name] for case in chosen if case.kind == "rates"}
+    large = [results[case.name] for case in chosen if case.kind == "large"]
+    print(targets(found_by_rate, large, list(results.values())))
+    if args.plot and found_by_rate:
+        plot(args.plot, found_by_rate)
 
 
 if __name__ == "__main__":

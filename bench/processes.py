@@ -8,6 +8,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from typing import ParamSpec, TypeVar
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 _KIB_PER_GB = 1e9 / 1024  # Linux tells peak memory in KiB
 
@@ -35,6 +41,12 @@ def measured(command: Sequence[str], environment: Mapping[str, str]) -> Usage:
     if process.returncode:
         sys.exit(f"{' '.join(command)} ended with {process.returncode}:\n{printed}")
     return Usage(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / _KIB_PER_GB, printed)
+
+
+def apart(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    """Call a function in a process of its own: a measured one's peak memory is never below that of its parent."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(function, *args, **kwargs).result()
 
 
 def ratio(ones: Sequence[Usage], others: Sequence[Usage], of: Callable[[Usage], float]) -> str:
