@@ -8,8 +8,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
 
 _KIB_PER_GB = 1e9 / 1024  # Linux tells peak memory in KiB
+_USUAL = {"PYTHONDONTWRITEBYTECODE": ""}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,10 +27,13 @@ class Usage:
 
 
 def measured(command: Sequence[str], environment: Mapping[str, str]) -> Usage:
-    """Run a command; return what it used. Ends the benchmark where the command fails."""
+    """Run a command; return what it used. Ends the benchmark where the command fails.
+
+    Python may keep the bytecode of what it imports, as it does for users: some systems forbid it by a variable.
+    """
     with tempfile.TemporaryFile() as output:
         begin = time.monotonic()
-        process = subprocess.Popen(command, stdout=output, env={**os.environ, **environment})  # noqa: S603
+        process = subprocess.Popen(command, stdout=output, env={**os.environ, **_USUAL, **environment})  # noqa: S603
         _, status, usage = os.wait4(process.pid, 0)
         wall = time.monotonic() - begin
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -37,7 +44,7 @@ def measured(command: Sequence[str], environment: Mapping[str, str]) -> Usage:
     return Usage(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / _KIB_PER_GB, printed)
 
 
-def ratio(ones: Sequence[Usage], others: Sequence[Usage], of: Callable[[Usage], float]) -> str:
+def ratio(ones: Sequence[T], others: Sequence[T], of: Callable[[T], float]) -> str:
     """Return median and range over the pairs of what ran side by side."""
     ratios = [of(one) / of(other) for one, other in zip(ones, others, strict=True)]
     return f"{statistics.median(ratios):.2f} ({min(ratios):.2f}–{max(ratios):.2f})"
