@@ -160,7 +160,7 @@ bench-ingest *options:
 bench-generate *options:
   @uv run --group bench python bench/generate.py {{ options }}
 
-# 2 M rows, then Olist's days: the loader against DuckDB's own COPY, many files against few (see bench/README.md)
+# 1 M orders and more, then Olist's days: the loader against DuckDB's own COPY, many files against few (see bench/README.md)
 [group('develop')]
 bench-load *options:
   @uv run --group bench python bench/load.py {{ options }}
