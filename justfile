@@ -157,6 +157,16 @@ bench-marts *options:
 bench-ingest *options:
   @uv run --group bench python bench/ingest.py {{ options }}
 
+# 500,000 orders: the generator against Polars writing the same rows, Faker, Mimesis and jafgen (see bench/README.md)
+[group('develop')]
+bench-generate *options:
+  @uv run --group bench python bench/generate.py {{ options }}
+
+# 1 M orders and more, then Olist's days: the loader against DuckDB's own COPY, many files against few (see bench/README.md)
+[group('develop')]
+bench-load *options:
+  @uv run --group bench python bench/load.py {{ options }}
+
 # Pictures of Dagster's pages for the docs, on the history of `just demo` (needs chromium)
 [group('develop')]
 screenshots:

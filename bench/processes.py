@@ -16,6 +16,7 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 _KIB_PER_GB = 1e9 / 1024  # Linux tells peak memory in KiB
+_USUAL = {"PYTHONDONTWRITEBYTECODE": ""}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,10 +30,13 @@ class Usage:
 
 
 def measured(command: Sequence[str], environment: Mapping[str, str]) -> Usage:
-    """Run a command; return what it used. Ends the benchmark where the command fails."""
+    """Run a command; return what it used. Ends the benchmark where the command fails.
+
+    Python may keep the bytecode of what it imports, as it does for users: some systems forbid it by a variable.
+    """
     with tempfile.TemporaryFile() as output:
         begin = time.monotonic()
-        process = subprocess.Popen(command, stdout=output, env={**os.environ, **environment})  # noqa: S603
+        process = subprocess.Popen(command, stdout=output, env={**os.environ, **_USUAL, **environment})  # noqa: S603
         _, status, usage = os.wait4(process.pid, 0)
         wall = time.monotonic() - begin
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -49,7 +53,7 @@ def apart(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T
         return pool.submit(function, *args, **kwargs).result()
 
 
-def ratio(ones: Sequence[Usage], others: Sequence[Usage], of: Callable[[Usage], float]) -> str:
+def ratio(ones: Sequence[_T], others: Sequence[_T], of: Callable[[_T], float]) -> str:
     """Return median and range over the pairs of what ran side by side."""
     ratios = [of(one) / of(other) for one, other in zip(ones, others, strict=True)]
     return f"{statistics.median(ratios):.2f} ({min(ratios):.2f}–{max(ratios):.2f})"

@@ -52,5 +52,7 @@ def test_where_versions_cannot_go_to_disk_the_run_fails_in_words(monkeypatch: py
             raise OSError(28, "No space left on device", data)
 
     monkeypatch.setattr(seen.tempfile, "TemporaryFile", lambda **_: Full())
+    found = Seen()
+    found.earlier(pl.Series(["a"]), np.array([1]))
     with pytest.raises(StageError, match=r"cannot remember the keys of the file .*: is the temporary folder full"):
-        Seen().earlier(pl.Series(["a"]), np.array([1]))
+        found.earlier(pl.Series(["b"]), np.array([2]))

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
-from itertools import islice
+from itertools import chain, islice
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -84,10 +84,18 @@ def _in_turn(blocks: Iterator[Block], turn: AbstractContextManager[object]) -> G
 
 
 def _ahead(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-    """Do the work for some items ahead, in threads of their own; results in the order of the items."""
+    """Do the work for some items ahead, in threads of their own; results in the order of the items.
+
+    For one item alone no thread is started.
+    """
+    coming = iter(items)
+    first = list(islice(coming, 2))
+    if len(first) < 2:
+        yield from map(work, first)
+        return
     with ThreadPoolExecutor(_THREADS) as threads:
         begun: deque[Future[R]] = deque()
-        for item in items:
+        for item in chain(first, coming):
             begun.append(threads.submit(work, item))
             if len(begun) > _THREADS:
                 yield begun.popleft().result()

@@ -10,6 +10,7 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import cached_property
 from typing import BinaryIO, NamedTuple, Self
 
 import numpy as np
@@ -35,17 +36,16 @@ class Seen:
     """Remembers the row number that each version was first seen in."""
 
     def __init__(self) -> None:
-        self._filter = _Filter()
+        self._last: tuple[pl.Series, Hashes, NDArray[np.int64]] | None = None  # the block to be remembered
         self._recent: list[_Sorted] = []
         self._runs: list[_Run] = []
-        self._files = ExitStack()
-        self._hashes, self._places, self._texts = (self._temporary() for _ in range(3))
+        self._temporaries = ExitStack()
         self._count = 0  # versions remembered
         self._size = 0  # bytes of their texts
 
     def close(self) -> None:
         """Forget everything."""
-        self._files.close()
+        self._temporaries.close()
 
     def earlier(self, versions: pl.Series, numbers: NDArray[np.int64]) -> dict[int, int]:
         """Return, by their index, the rows whose version an earlier row has, and its number; remember all others.
@@ -57,15 +57,21 @@ class Seen:
         except OSError as error:
             raise no_room(error) from error
 
-    def _temporary(self) -> BinaryIO:
-        try:
-            return self._files.enter_context(tempfile.TemporaryFile(buffering=0))
-        except OSError as error:
-            raise no_room(error) from error
+    @cached_property
+    def _filter(self) -> "_Filter":
+        return _Filter()
+
+    @cached_property
+    def _files(self) -> "_Files":
+        return _Files(*(self._temporaries.enter_context(tempfile.TemporaryFile(buffering=0)) for _ in range(3)))
 
     def _earlier(self, versions: pl.Series, numbers: NDArray[np.int64]) -> dict[int, int]:
         hashes = hashed(versions)
-        suspects = np.flatnonzero(self._filter.suspects(hashes) | _repeated(hashes))
+        suspected = _repeated(hashes)
+        if self._last:
+            self._remember(*self._last)
+            suspected |= self._filter.suspects(hashes)
+        suspects = np.flatnonzero(suspected)
         found: dict[int, int] = {}
         if len(suspects):
             before = self._find(np.unique(hashes[suspects]))
@@ -80,7 +86,7 @@ class Seen:
             new = np.ones(len(hashes), np.bool_)
             new[list(found)] = False
             versions, hashes, numbers = versions.filter(pl.Series(new)), hashes[new], numbers[new]
-        self._remember(versions, hashes, numbers)
+        self._last = versions, hashes, numbers
         return found
 
     def _remember(self, versions: pl.Series, hashes: Hashes, numbers: NDArray[np.int64]) -> None:
@@ -88,14 +94,14 @@ class Seen:
         places = np.empty(len(hashes), _PLACE)
         places["end"] = self._size + np.cumsum(versions.str.len_bytes().to_numpy())
         places["number"] = numbers
-        _append(self._places, places.tobytes())
-        _append(self._texts, versions.str.join("")[0].encode())
+        _append(self._files.places, places.tobytes())
+        _append(self._files.texts, versions.str.join("")[0].encode())
         self._recent.append(_Sorted.of(hashes, np.arange(self._count, self._count + len(hashes))))
         self._count += len(hashes)
         self._size = int(places["end"][-1]) if len(places) else self._size
         if sum(len(part.hashes) for part in self._recent) >= RUN:
             whole = _Sorted.of(*(np.concatenate(arrays) for arrays in zip(*self._recent, strict=True)))
-            self._runs.append(_Run(self._hashes, whole))
+            self._runs.append(_Run(self._files.hashes, whole))
             self._recent.clear()
 
     def _find(self, hashes: Hashes) -> dict[int, dict[str, int]]:
@@ -110,10 +116,18 @@ class Seen:
     def _read(self, place: int) -> tuple[str, int]:
         """Read a version and its row's number."""
         first = max(place - 1, 0)
-        data = _read(self._places, (place + 1 - first) * _PLACE.itemsize, first * _PLACE.itemsize)
+        data = _read(self._files.places, (place + 1 - first) * _PLACE.itemsize, first * _PLACE.itemsize)
         ends = np.frombuffer(data, _PLACE)
         begin = int(ends["end"][0]) if place else 0
-        return _read(self._texts, int(ends["end"][-1]) - begin, begin).decode(), int(ends["number"][-1])
+        return _read(self._files.texts, int(ends["end"][-1]) - begin, begin).decode(), int(ends["number"][-1])
+
+
+class _Files(NamedTuple):
+    """Temporary files: of sorted runs of hashes, of the versions' places, and of the versions."""
+
+    hashes: BinaryIO
+    places: BinaryIO
+    texts: BinaryIO
 
 
 class _Sorted(NamedTuple):
