@@ -17,17 +17,14 @@ import csv
 import dataclasses
 import filecmp
 import json
-import os
-import platform
 import shutil
 import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 
-from processes import Usage, measured, ratio
+from processes import Usage, environment, measured, ratio, stage
 
 from libs import layout
 from libs.stage.command import day
@@ -66,9 +63,8 @@ class Made:
 def generator(orders: int, dest: Path, *options: str) -> Made:
     """Make a day's files in a new folder."""
     shutil.rmtree(dest, ignore_errors=True)
-    stage = str(Path(sys.executable).with_name("generator"))
-    words = ["--date", _DAY, "--orders-per-day", str(orders), "--dest", str(dest), "--json"]
-    usage = measured([stage, "generate", *words, *options], {})
+    words = ["--date", _DAY, "--orders-per-day", str(orders), "--dest", str(dest)]
+    usage = stage("generator", "generate", *words, *options)
     return Made(sum(outcome["rows"] for outcome in json.loads(usage.printed)["outcomes"]), usage)
 
 
@@ -132,11 +128,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=20_000, help="rows made one by one (default 20,000)")
     parser.add_argument("--runs", type=int, default=3, help="runs of each (default 3)")
     args = parser.parse_args()
-    versions = ", ".join(f"{name} {version(name)}" for name in ("polars", "numpy", "faker", "mimesis", "jafgen"))
-    print(
-        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {versions}. "
-        f"{args.runs} runs, medians.\n"
-    )
+    print(f"{environment('polars', 'numpy', 'faker', 'mimesis', 'jafgen')}. {args.runs} runs, medians.\n")
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         table = folder / "table.arrow"

@@ -17,8 +17,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from landing_files import DAY, crlf, head, landed, reordered, reshaped
-from processes import Usage, apart, measured
-from tables import Result, environment, percent, plot, table, targets
+from processes import Usage, apart, environment, measured, stage
+from tables import Result, percent, plot, table, targets
 from verdicts import differences
 
 from libs import layout
@@ -26,6 +26,7 @@ from libs import layout
 _FASTER = ("columnar", "polars", "duckdb", "cp")
 _ALL = ("reference", *_FASTER, "pandera", "dlt")  # the reference first: the others are compared with it
 _ONCE = ("reference", "dlt")
+_PACKAGES = ("polars", "duckdb", "pydantic", "pandera", "dlt")
 _CLEAN_ONLY = ("polars", "duckdb", "cp")
 _DLT = {"RUNTIME__DLTHUB_TELEMETRY": "false", "NORMALIZE__DATA_WRITER__DISABLE_COMPRESSION": "true"}
 
@@ -117,8 +118,8 @@ class Bench:
     def _run(self, side: str, lake: Path, file: Path, to: Path) -> Usage:
         if side in ("columnar", "reference"):
             stores = ["--source", str(lake), "--dest", str(to)]
-            options = ["--engine", side, "--entity", "orders", "--date", str(DAY), "--json"]
-            return measured([str(Path(sys.executable).with_name("ingestor")), "ingest", *options, *stores], {})
+            options = ["--engine", side, "--entity", "orders", "--date", str(DAY)]
+            return stage("ingestor", "ingest", *options, *stores)
         if side == "cp":
             return measured(["cp", str(file), str(to)], {})
         peers = Path(__file__).with_name("peers.py")
@@ -166,7 +167,7 @@ def main() -> None:
         for case in cases([round(size * 1e6) for size in args.rows or [2, 20]], args.fault_rate or [0, 0.01, 0.1])
         if not args.case or case.kind in args.case
     ]
-    print(f"{environment()} {args.runs} runs, medians; reference and dlt once.\n")
+    print(f"{environment(*_PACKAGES)}. {args.runs} runs, medians; reference and dlt once.\n")
     with tempfile.TemporaryDirectory() as temporary:
         bench = Bench((args.folder or Path(temporary)).absolute(), args.runs, args.peer_rows)
         results: dict[str, Mapping[str, Result]] = {}

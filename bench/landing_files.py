@@ -7,13 +7,12 @@ damaged one too, so a file can be cut behind any line. Nothing is held in memory
 
 import csv
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from itertools import islice
 from pathlib import Path
 
-from processes import measured
+from processes import stage
 
 from libs import layout
 
@@ -68,9 +67,8 @@ def _lines(parts: Path, orders: int, fault_rate: float) -> Iterator[bytes]:
         kinds = [kind for kind in FAULTS if day == DAY or kind != "future_date"]
         options = [part for kind in kinds for part in ("--fault", kind)]
         options += ["--opened", str(day), "--orders-per-day", str(orders), "--fault-rate", str(fault_rate)]
-        generator = str(Path(sys.executable).with_name("generator"))
         target = ["--entity", "orders", "--date", str(day), "--dest", str(parts)]
-        measured([generator, "generate", *target, *options], {})
+        stage("generator", "generate", *target, *options)
         part = parts / layout.landing("orders", day)
         with part.open("rb") as lines:
             yield from islice(lines, 0 if day == DAY else 1, None)

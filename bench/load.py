@@ -16,8 +16,6 @@ usage of each process. The rows of the two tables are compared, and the numbers 
 """
 
 import argparse
-import os
-import platform
 import statistics
 import sys
 import tempfile
@@ -25,7 +23,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import duckdb
-from processes import Usage, measured, ratio
+from processes import Usage, environment, measured, ratio, stage
 
 from dbt_stage.sources import data_type
 from libs import layout
@@ -42,11 +40,6 @@ with duckdb.connect(sys.argv[1]) as db:
     db.execute(f"create table orders ({sys.argv[3]})")
     db.execute(f"copy orders from '{sys.argv[2]}' (header)")
 """
-
-
-def stage(*words: str) -> Usage:
-    """Run a stage's command as a user does."""
-    return measured([str(Path(sys.executable).with_name(words[0])), *words[1:], "--json"], {})
 
 
 def ingest(landing: Path, lake: Path, *days: str) -> Usage:
@@ -176,8 +169,7 @@ def main() -> None:
     parser.add_argument("--olist", type=Path, default=_OLIST, help=f"the folder with Olist's files (default {_OLIST})")
     parser.add_argument("--runs", type=int, default=3, help="runs of each (default 3)")
     args = parser.parse_args()
-    versions = f"Python {platform.python_version()}, DuckDB {duckdb.__version__}"
-    print(f"{platform.machine()}, {os.cpu_count()} cores, {versions}. {args.runs} runs, medians.\n")
+    print(f"{environment('duckdb')}. {args.runs} runs, medians.\n")
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         warm(folder)

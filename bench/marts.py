@@ -14,7 +14,6 @@ process, and the ratio of the two as the median over the pairs.
 import argparse
 import json
 import os
-import platform
 import shutil
 import statistics
 import sys
@@ -24,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from processes import Usage, measured, ratio
+from processes import Usage, environment, measured, ratio
 
 from dbt_stage.sources import data_type
 from libs.entities import ENTITIES
@@ -86,9 +85,8 @@ def render(rows: Mapping[str, int], builds: Sequence[Usage], copies: Sequence[Us
 
 
 def _machine() -> str:
-    versions = f"Python {platform.python_version()}, DuckDB {duckdb.__version__}"
     limit = os.environ.get("DUCKDB_MEMORY_LIMIT", "the profile's")
-    return f"{platform.machine()}, {os.cpu_count()} cores, {versions}, memory limit {limit}"
+    return f"{environment('duckdb')}, memory limit {limit}"
 
 
 def _slowest(report: Any) -> list[str]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import platform
 import statistics
 import subprocess
 import sys
@@ -9,7 +10,9 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from importlib.metadata import version
 from multiprocessing import get_context
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 _P = ParamSpec("_P")
@@ -45,6 +48,21 @@ def measured(command: Sequence[str], environment: Mapping[str, str]) -> Usage:
     if process.returncode:
         sys.exit(f"{' '.join(command)} ended with {process.returncode}:\n{printed}")
     return Usage(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / _KIB_PER_GB, printed)
+
+
+def stage(*words: str) -> Usage:
+    """Run a stage's command as a user does; what it printed is its report as JSON."""
+    return measured([str(Path(sys.executable).with_name(words[0])), *words[1:], "--json"], {})
+
+
+def environment(*packages: str) -> str:
+    """Name the machine and the versions of Python and of packages."""
+    with Path("/proc/cpuinfo").open() as lines:
+        model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    versions = ", ".join(f"{name} {version(name)}" for name in packages)
+    machine = f"{model}, {platform.machine()}, {os.cpu_count()} cores, {memory:.0f} GB"
+    return f"{machine}; Python {platform.python_version()}, {versions}"
 
 
 def apart(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:

@@ -2,16 +2,12 @@
 
 import dataclasses
 import math
-import os
-import platform
 import statistics
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 from processes import Usage
 
-_PACKAGES = ("polars", "duckdb", "pydantic", "pandera", "dlt")
 _ORDER = ("columnar", "reference", "pandera", "dlt", "polars", "duckdb", "cp")
 
 
@@ -36,16 +32,6 @@ class Result:
     def peak(self) -> float:
         """Peak memory in MB."""
         return statistics.median(usage.peak for usage in self.usages) * 1000
-
-
-def environment() -> str:
-    """Name the machine and the versions."""
-    with Path("/proc/cpuinfo").open() as lines:
-        model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
-    versions = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
-    machine = f"{model}, {platform.machine()}, {os.cpu_count()} cores, {memory:.0f} GB"
-    return f"{machine}; Python {platform.python_version()}, {versions}."
 
 
 def percent(share: float) -> str:
