@@ -11,7 +11,7 @@ import pytest
 from libs.errors import CallError, ConflictError, ObjectNotFoundError, StoreError
 from libs.storage import open_store
 from libs.storage.local import LocalStore
-from libs.storage.store import Store, checksums_of
+from libs.storage.store import Store, checksums_of, write_all
 
 
 @pytest.fixture(params=["local", pytest.param("gcs", marks=pytest.mark.docker)])
@@ -81,6 +81,36 @@ def test_a_failing_writer_leaves_what_was_there(store: Store) -> None:
         raise RuntimeError
     assert get(store, "a") == b"old"
     assert list(store.list("")) == ["a"]
+
+
+def test_objects_written_together_stand_when_the_block_has_ended(store: Store) -> None:
+    with write_all(store, ["a/1", "a/2", "b"]) as writers:
+        for number, writer in enumerate(writers):
+            writer.write(bytes([number]) * 100_000)
+        assert not list(store.list(""))
+    assert {key: get(store, key) for key in store.list("")} == {
+        key: bytes([number]) * 100_000 for number, key in enumerate(["a/1", "a/2", "b"])
+    }
+
+
+def test_of_objects_written_together_none_is_left_if_the_block_fails(store: Store) -> None:
+    put(store, "b", b"before")
+    with pytest.raises(RuntimeError, match="on purpose"), write_all(store, ["a", "b"]) as writers:
+        for writer in writers:
+            writer.write(b"half")
+        raise RuntimeError("on purpose")
+    assert list(store.list("")) == ["b"]
+    assert get(store, "b") == b"before"
+
+
+def test_an_object_that_cannot_be_finished_is_told_and_leaves_nothing_half(tmp_path: Path) -> None:
+    (tmp_path / "lake/a/2/in the way").mkdir(parents=True)
+    store = LocalStore(str(tmp_path / "lake"))
+    with pytest.raises(StoreError, match=r"cannot write .*/a/2: "), write_all(store, ["a/1", "a/2", "b"]) as writers:
+        for writer in writers:
+            writer.write(b"whole")
+    assert list(store.list("")) == ["a/1", "b"]
+    assert not list((tmp_path / "lake/.tmp").iterdir())
 
 
 def test_what_is_not_there_is_told_with_its_place(store: Store) -> None:

@@ -14,7 +14,7 @@ from libs.entities import contract_of
 from libs.errors import ConflictError, ManifestError, ObjectNotFoundError, StageError
 from libs.manifest import FORMAT_VERSION, Drift, Manifest, NamedObject
 from libs.stage.report import Outcome, Status
-from libs.storage.store import ObjectWriter, Stat, Store, checksums_of
+from libs.storage.store import ObjectWriter, Stat, Store, checksums_of, write_all
 
 SAMPLES = 5
 """Quarantined records shown in an outcome."""
@@ -94,9 +94,8 @@ def _write_objects(source: Store, dest: Store, contract: type[Contract], day: da
     """Read the source once and write its three objects, published when all are complete; describe it as revision 1."""
     entity = contract.entity
     keys = {layer: key(entity, day) for layer, key in _LAYERS.items()}
-    with ExitStack() as objects:
-        stream = objects.enter_context(_arrived(source, entity, day))
-        writers = {layer: objects.enter_context(dest.write(key)) for layer, key in keys.items()}
+    with _arrived(source, entity, day) as stream, write_all(dest, list(keys.values())) as opened:
+        writers = dict(zip(keys, opened, strict=True))
         judgement = engine(
             _Tee(stream, writers["raw"]),
             contract,

@@ -198,7 +198,10 @@ class _Filter:
 
     def add(self, hashes: Hashes) -> None:
         """Add hashes."""
-        np.bitwise_or.at(self._words, self._at(hashes), self._bits(hashes))
+        while len(hashes):
+            at, bits = self._at(hashes), self._bits(hashes)
+            self._words[at] |= bits  # of some that share a word only one gets its bits
+            hashes = hashes[(self._words[at] & bits) != bits]
 
     def _at(self, hashes: Hashes) -> NDArray[np.int64]:
         return (hashes >> np.uint64(64 - self._BITS)).astype(np.int64)

@@ -2,8 +2,9 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import BinaryIO, Protocol
 
 import google_crc32c
@@ -99,6 +100,22 @@ class Store(Protocol):
 
     def delete(self, key: str) -> None:
         """Remove an object; one that is not there is no error."""
+
+
+@contextmanager
+def write_all(store: Store, keys: Sequence[str]) -> Iterator[list[ObjectWriter]]:
+    """Write several objects, which are finished side by side: each waits for its disk or network.
+
+    Nothing is left if the block fails. If one object cannot be finished, others may stand already.
+    """
+    writes = [store.write(key) for key in keys]
+    with ExitStack() as unfinished:
+        yield [unfinished.enter_context(write) for write in writes]
+        unfinished.pop_all()
+    with ThreadPoolExecutor(len(keys)) as threads:
+        finished = [threads.submit(write.__exit__, None, None, None) for write in writes]
+    for one in finished:
+        one.result()
 
 
 def put(store: Store, key: str, data: bytes) -> bool:
