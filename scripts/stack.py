@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import Any, NoReturn
@@ -146,7 +147,7 @@ def failures(event: Event) -> list[str]:
         day = f" on {check['partition']}" if check["partition"] else ""
         return [f"check {check['checkName']} of {'/'.join(check['assetKey']['path'])} failed{day}"]
     if kind == "RunFailureEvent":
-        return [str(event["error"]["message"]).strip()] if event["error"] else []  # else a step has said it
+        return [str(event["error"]["message"]).strip()] if event["error"] else []
     return []
 
 
@@ -222,12 +223,14 @@ def backfill(args: argparse.Namespace) -> int:
     run_id = dagster.launch(assets, range_tags(first, last))
     page = f"{dagster.url}/runs/{run_id}"
     print(f"run {run_id[:8]}: {page}", file=sys.stderr)
-    found, status = [], ""
+    found: list[str] = []
+    status = ""
     try:
         with Bars(totals(assets, (last - first).days + 1)) as bars:
             for event in dagster.follow(run_id):
                 bars.take(event)
-                found += failures(event)
+                if not found or event["__typename"] != "RunFailureEvent":  # a step has said it
+                    found += failures(event)
                 status = event.get("status", status)
     except KeyboardInterrupt:
         print(f"stack backfill: the run goes on in the stack; stop it at {page}", file=sys.stderr)
@@ -279,9 +282,11 @@ def reset(_: argparse.Namespace) -> int:
 
 
 def logs(args: argparse.Namespace) -> int:
-    """Show what services say, and follow them."""
+    """Show what services say, and follow them until Ctrl-C."""
     _engine()
-    return compose("logs", "--follow", "--tail", "100", *args.services)
+    with suppress(KeyboardInterrupt):
+        return compose("logs", "--follow", "--tail", "100", *args.services)
+    return 0
 
 
 def status(args: argparse.Namespace) -> int:
