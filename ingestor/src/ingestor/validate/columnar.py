@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
-from itertools import chain, islice
+from itertools import islice
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -84,18 +84,10 @@ def _in_turn(blocks: Iterator[Block], turn: AbstractContextManager[object]) -> G
 
 
 def _ahead(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-    """Do the work for some items ahead, in threads of their own; results in the order of the items.
-
-    For one item alone no thread is started.
-    """
-    coming = iter(items)
-    first = list(islice(coming, 2))
-    if len(first) < 2:
-        yield from map(work, first)
-        return
+    """Do the work for some items ahead, in threads of their own; results in the order of the items."""
     with ThreadPoolExecutor(_THREADS) as threads:
         begun: deque[Future[R]] = deque()
-        for item in chain(first, coming):
+        for item in items:
             begun.append(threads.submit(work, item))
             if len(begun) > _THREADS:
                 yield begun.popleft().result()
@@ -168,7 +160,7 @@ class _Judges:
         """Ask the predicate for the plain lines of a block."""
         count = len(block.numbers)
         if count < FEW:
-            unknown = pl.repeat("", count, dtype=pl.String, eager=True)
+            unknown = pl.Series([""]).new_from_index(0, count)
             return _Vouched(block, np.zeros(count, np.bool_), unknown, block.lines, block.offsets)
         texts = self._texts(block.lines)
         version = pl.concat_str([pl.col(name).fill_null("") for name in self._version.names], separator=",")
