@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
+from io import BytesIO
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
@@ -162,20 +163,13 @@ class _Judges:
         if count < FEW:
             unknown = pl.Series([""]).new_from_index(0, count)
             return _Vouched(block, np.zeros(count, np.bool_), unknown, block.lines, block.offsets)
-        texts = self._texts(block.lines)
+        texts = self._texts(block.lines).with_columns(self._missing)
         version = pl.concat_str([pl.col(name).fill_null("") for name in self._version.names], separator=",")
-        wanted = [self._predicate.alias("ok"), version.alias("version")]
-        if not self._as_it_stands:
-            fields = [pl.col(name).fill_null("") for name in self._names]
-            wanted.append(pl.concat_str(fields, separator=",").alias("line"))
-        found = texts.lazy().with_columns(self._missing).select(wanted).collect()
-        if found.height != count:
-            raise AssertionError(f"Polars reads {found.height} rows in {count} lines")
-        lines, offsets = block.lines, block.offsets
-        if not self._as_it_stands:
-            lines = found["line"].str.join("\n")[0].encode() + b"\n"
-            lengths = found["line"].str.len_bytes().to_numpy() + np.int64(1)
-            offsets = np.concatenate(([0], np.cumsum(lengths, dtype=np.int64)))
+        found = texts.lazy().select(self._predicate.alias("ok"), version.alias("version")).collect()
+        as_it_stands = block.lines, block.offsets
+        lines, offsets = as_it_stands if self._as_it_stands else _written(texts.select(self._names))
+        if not found.height == len(offsets) - 1 == count:
+            raise AssertionError(f"Polars reads {found.height} rows in {count} lines, and writes {len(offsets) - 1}")
         return _Vouched(block, found["ok"].to_numpy(), found["version"], lines, offsets)
 
     def _texts(self, lines: bytes) -> pl.DataFrame:
@@ -283,6 +277,15 @@ class _Pages:
             self._judges.rejected(one, [self._judges.version.duplicate(again[one.record.number])]) for one in rejected
         ]
         return sorted(edits, key=lambda edit: edit.record.number)
+
+
+def _written(texts: pl.DataFrame) -> tuple[bytes, NDArray[np.int64]]:
+    """Write fields of plain lines, which need no quotes, as lines; return them with their offsets."""
+    buffer = BytesIO()
+    texts.write_csv(buffer, include_header=False, quote_style="never")
+    lines = buffer.getvalue()
+    ends = np.flatnonzero(np.frombuffer(lines, np.uint8) == ord("\n")) + 1
+    return lines, np.concatenate(([0], ends))
 
 
 def _slow(block: Block, suspects: NDArray[np.int64]) -> list[_Slow]:
