@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ingestor import records
 from ingestor.records import BOM, ByteStream, Record, RecordReader
 
-BLOCK = 6 << 20
+BLOCK = 5 << 20
 """Bytes read at once."""
 
 LINES = 1 << 15
