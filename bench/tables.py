@@ -80,6 +80,8 @@ def targets(
         add(f"≥ 50 × dlt, {percent(rate)} damaged", columnar / found["dlt"].speed, 50, "×")
     for found in large:
         peak, millions = found["columnar"].peak, found["columnar"].rows / 1e6
+        against = found["columnar"].speed / found["polars"].speed
+        add(f"≥ 0.5 × Polars' rewrite at {millions:g} M rows, undamaged", against, 0.5, "×")
         add(f"peak memory at {millions:g} M rows ≤ 400 MB", peak, 400, "MB", most=True)
         if small := by_rate.get(0):
             of = small["columnar"]
