@@ -131,7 +131,8 @@ lint:
   uv run shellcheck justw .ci/run
   uv run hadolint */Dockerfile
   uv run check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
-  uv run zizmor --offline --quiet .github/workflows
+  uv run check-jsonschema --builtin-schema vendor.github-actions .github/actions/*/action.yml
+  uv run zizmor --offline --quiet .github
   cd dbt && uv run sqlfluff lint --processes 2 models tests
 
 # Mend what can be mended by itself

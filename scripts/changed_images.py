@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from images import FOLDERS, ROOT
 
-EVERYBODY = ("libs/", "pyproject.toml", "uv.lock", ".dockerignore", "scripts/images.py", ".github/workflows/images.yml")
+EVERYBODY = ("libs/", "pyproject.toml", "uv.lock", ".dockerignore", "scripts/images.py", ".github/actions/image/")
 """What all images are made of, or by."""
 
 MORE = {"orchestrator": ("dbt/",)}

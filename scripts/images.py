@@ -10,9 +10,6 @@ import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
 ROOT = Path(__file__).parents[1]
 FOLDERS = {
     "generator": "generator",
@@ -60,6 +57,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser.error(f"there is no image {unknown[0]!r}: choose from {', '.join(FOLDERS)}")
     if shutil.which("docker") is None:
         sys.exit("images: there is no command docker: install Docker, or put it on the PATH")
+    from rich.console import Console  # CI asks `changed_images` without any package
+    from rich.table import Table
+
     table = Table("image", "MB", "s", title="Images, with their base")
     table.columns[1].justify = table.columns[2].justify = "right"
     for name in args.names or FOLDERS:

@@ -10,8 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import date
 from pathlib import Path
@@ -128,11 +127,14 @@ def range_tags(first: date, last: date) -> dict[str, str]:
 
 
 def totals(assets: Sequence[Node], days: int) -> dict[str, int]:
-    """Return how many partitions there are to make for each stage: assets by days, or assets that have none."""
-    partitioned = Counter(node["opNames"][0] for node in assets if node["isPartitioned"])
-    once = Counter(node["opNames"][0] for node in assets if not node["isPartitioned"])
-    order = [name for name in ("generator", "ingestor", "loader", "dbt") if name in partitioned or name in once]
-    return {name: partitioned[name] * days + once[name] for name in order}
+    """Return how much there is to do for each stage: entities by days, or assets that have none."""
+    found: dict[str, int] = {}
+    for stage in ("generator", "ingestor", "loader", "dbt"):
+        of = [node for node in assets if node["opNames"][0] == stage]
+        entities = {node["assetKey"]["path"][-1] for node in of if node["isPartitioned"]}
+        if of:
+            found[stage] = len(entities) * days + sum(not node["isPartitioned"] for node in of)
+    return found
 
 
 def failures(event: Event) -> list[str]:
@@ -168,8 +170,8 @@ def _step_failure(event: Event) -> list[str]:
 class Bars:
     """One bar for each stage; where nobody looks, a line when a stage begins and when it has ended."""
 
-    def __init__(self, wanted: Mapping[str, int]) -> None:
-        console = Console(stderr=True, highlight=False, soft_wrap=True)
+    def __init__(self, wanted: Mapping[str, int], is_partition: Callable[[str], object], console: Console) -> None:
+        self._is_partition = is_partition  # tells whether a line of a stage is about one of its partitions
         self._print = None if console.is_terminal else console.print
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         self._progress = Progress(*columns, console=console, disable=not console.is_terminal)
@@ -193,7 +195,9 @@ class Bars:
             case "ExecutionStepStartEvent":
                 self._progress.start_task(task)
                 self._line(f"{event['stepKey']}: begins")
-            case "MaterializationEvent":
+            case "LogMessageEvent" if self._is_partition(event["message"]):
+                self._progress.advance(task)
+            case "MaterializationEvent" if event["partition"] is None:  # a model
                 self._progress.advance(task)
             case "ExecutionStepSuccessEvent":
                 self._progress.stop_task(task)
@@ -209,6 +213,8 @@ class Bars:
 
 def backfill(args: argparse.Namespace) -> int:
     """Launch a range of days as one run of all assets, follow it, and tell how it ended."""
+    from orchestrator.history import told  # imports Dagster, a second
+
     first, last = args.first, args.last or args.first
     if last < first:
         raise CallError(f"the last day, {last}, is before the first, {first}")
@@ -225,8 +231,9 @@ def backfill(args: argparse.Namespace) -> int:
     print(f"run {run_id[:8]}: {page}", file=sys.stderr)
     found: list[str] = []
     status = ""
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
-        with Bars(totals(assets, (last - first).days + 1)) as bars:
+        with Bars(totals(assets, (last - first).days + 1), told, console) as bars:
             for event in dagster.follow(run_id):
                 bars.take(event)
                 if not found or event["__typename"] != "RunFailureEvent":  # a step has said it
@@ -254,6 +261,7 @@ def up(_: argparse.Namespace) -> int:
     group = group_of_socket(image)
     if compose("up", "--detach", "--wait", "--remove-orphans", environment={"DOCKER_GID": group}):
         raise StageError("a service did not start: see above, and `just logs SERVICE`")
+    print("run days    just stack-backfill FIRST LAST")
     print(f"Dagster     {address()}\ndbt's docs  {address('docs', 8082)}")
     return 0
 

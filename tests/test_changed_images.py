@@ -27,6 +27,7 @@ def test_an_image_is_built_for_what_it_is_made_of(files: list[str], images: list
 
 @pytest.mark.parametrize("since", ["", "0" * 40, "no-such-commit"])
 def test_all_are_built_where_nothing_is_known_of_before(since: str) -> None:
-    words = [sys.executable, str(ROOT / "scripts" / "changed_images.py"), since]
+    # Isolated from installed packages, as on GitHub.
+    words = [sys.executable, "-S", str(ROOT / "scripts" / "changed_images.py"), since]
     found = json.loads(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
     assert [one["image"] for one in found] == list(FOLDERS)

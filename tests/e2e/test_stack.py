@@ -1,5 +1,6 @@
 """The stack in containers, as its users have it: `just up`, days through it, and what Dagster's pages are made of."""
 
+import itertools
 import json
 import os
 import subprocess
@@ -33,12 +34,14 @@ NEXT_DAY = "2025-11-03"
 PATIENCE = 300
 RUN_OF_STAGE = "dagster/run_id"
 STAGE = "shop_elt/stage"
+ENDED = {"SUCCESS", "FAILURE", "CANCELED"}
 BY_AUTOMATION = {"key": "dagster/from_automation_condition", "value": "true"}
 
 _RUNS = "{ runsOrError { ... on Runs { results { runId status tags { key value } assetSelection { path } } } } }"
 _EVENTS = """query ($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ... on AssetNode {
   assetMaterializations { runId partition metadataEntries { label __typename
     ... on IntMetadataEntry { intValue }
+    ... on TextMetadataEntry { text }
     ... on TableColumnLineageMetadataEntry { lineage { columnName columnDeps { columnName assetKey { path } } } }
   } }
   assetChecksOrError { ... on AssetChecks { checks { name
@@ -134,8 +137,11 @@ class Stack:
 
     def launched(self, run_id: str) -> Counter[str]:
         """Return how many containers each stage of a run had, by the engine's events."""
-        created = (json.loads(line)["Actor"]["Attributes"] for line in self.events.read_text().splitlines())
-        return Counter(labels[STAGE] for labels in created if labels.get(RUN_OF_STAGE) == run_id)
+        return Counter(labels[STAGE] for labels in self.created() if labels.get(RUN_OF_STAGE) == run_id)
+
+    def created(self) -> list[dict[str, str]]:
+        """Return the labels of every container of a stage that the engine has made."""
+        return [json.loads(line)["Actor"]["Attributes"] for line in self.events.read_text().splitlines()]
 
     def warehouse(self, folder: Path) -> duckdb.DuckDBPyConnection:
         """Open a copy of the warehouse's file."""
@@ -216,10 +222,19 @@ def test_the_docs_of_dbt_are_served(stack: Stack) -> None:
 
 
 def test_every_day_and_model_has_its_event_with_numbers(stack: Stack, backfilled: str) -> None:
-    for key in (f"{layer}/{name}" for layer in LAYERS for name in ENTITIES):
+    rows: dict[tuple[str, str, str], int] = {}
+    for layer, name in itertools.product(LAYERS, ENTITIES):
+        key = f"{layer}/{name}"
         made = [event for event in stack.asset(key)["assetMaterializations"] if event["runId"] == backfilled]
         assert sorted(event["partition"] for event in made) == list(DAYS), key
-        assert all(_rows(event) >= 0 for event in made), key
+        rows |= {(layer, name, event["partition"]): _rows(event) for event in made}
+        if layer != "warehouse":
+            assert all(_text(event, "dagster/uri").startswith("gs://lake/") for event in made), key
+    for name, day in itertools.product(ENTITIES, DAYS):
+        landed, raw, validated, quarantined, loaded = (rows[layer, name, day] for layer in LAYERS)
+        assert landed == raw == validated + quarantined
+        assert loaded == validated
+    assert all(rows["warehouse", "orders", day] > 0 for day in DAYS)
     (made, *_), checks = _of(stack.asset("marts/fct_orders"))
     assert _rows(made) > 0
     columns = {
@@ -233,8 +248,13 @@ def test_every_day_and_model_has_its_event_with_numbers(stack: Stack, backfilled
     assert checks["fct_orders_order_id_is_unique"] == "SUCCEEDED"
     _idle(stack)
     for name in ENTITIES:
-        _, checks = _of(stack.asset(f"warehouse/{name}"))
-        assert checks == {"loaded_rows": "SUCCEEDED"}
+        for layer, expected in (
+            ("raw", {"columns"}),
+            ("validated_raw", {"conservation", "quarantine_rate"}),
+            ("warehouse", {"loaded_rows"}),
+        ):
+            _, checks = _of(stack.asset(f"{layer}/{name}"))
+            assert checks == dict.fromkeys(expected, "SUCCEEDED"), (layer, name)
 
 
 def test_the_marts_are_filled(stack: Stack, backfilled: str, tmp_path: Path) -> None:
@@ -295,9 +315,33 @@ def test_no_container_outlives_a_run_that_is(stack: Stack, backfilled: str, how:
     wait(lambda: not stack.containers(label), 60)
 
 
+def test_one_stage_is_deployed_alone(stack: Stack, backfilled: str) -> None:
+    _idle(stack)
+    of_the_stack = ("ps", "--quiet", "--filter", f"label=com.docker.compose.project={NAME}")
+    services, image = docker(*of_the_stack), f"shop-elt/ingestor:{NAME}"
+    before = docker("image", "inspect", "--format", "{{.Id}}", image)
+    build = ["docker", "build", "--quiet", "--label", "deployed=alone", "--tag", image, "-"]
+    subprocess.run(build, input=f"FROM {image}\n", text=True, check=True, capture_output=True)
+    assets = [f"{layer}/{name}" for layer in LAYERS[1:] for name in ENTITIES]
+    run_id = stack.launch("daily", assets, {"dagster/partition": DAYS[0]})
+    wait(lambda: stack.runs()[run_id]["status"] in ENDED)
+    assert stack.runs()[run_id]["status"] == "SUCCESS"
+    created = [labels for labels in stack.created() if labels.get(RUN_OF_STAGE) == run_id]
+    assert {labels[STAGE]: labels.get("deployed") for labels in created} == {"ingestor": "alone", "loader": None}
+    assert docker(*of_the_stack) == services
+    alone = docker("image", "inspect", "--format", "{{.Id}}", image)
+    docker("tag", before, image)
+    docker("image", "rm", alone)
+
+
 def _rows(event: Any) -> int:
     (rows,) = (entry["intValue"] for entry in event["metadataEntries"] if entry["label"] == "dagster/row_count")
     return int(rows)
+
+
+def _text(event: Any, label: str) -> str:
+    (text,) = (entry["text"] for entry in event["metadataEntries"] if entry["label"] == label)
+    return str(text)
 
 
 def _of(asset: Any) -> tuple[list[Any], dict[str, str]]:
@@ -310,8 +354,7 @@ def _of(asset: Any) -> tuple[list[Any], dict[str, str]]:
 
 def _idle(stack: Stack) -> None:
     """Wait until no run is queued or runs."""
-    ended = {"SUCCESS", "FAILURE", "CANCELED"}
-    wait(lambda: all(run["status"] in ended for run in stack.runs().values()))
+    wait(lambda: all(run["status"] in ENDED for run in stack.runs().values()))
 
 
 def _makes_marts(stack: Stack, since: dict[str, Any]) -> bool:

@@ -35,6 +35,10 @@ with messages.opened() as send:
         sys.exit("the stage failed for a reason")
     if how == "eat":
         hoard = [bytearray(os.urandom(1 << 20)) for _ in range(4096)]
+    if how == "spill":
+        with open("/tmp/spilled", "wb") as file:
+            for _ in range(400):
+                file.write(os.urandom(1 << 20))
     if how == "wait":
         time.sleep(600)
     if how == "read":
@@ -139,6 +143,12 @@ def containers(*options: str) -> list[str]:
     return subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
 
 
+def volumes() -> set[str]:
+    """Return the volumes that have no name of their own."""
+    words = ["docker", "volume", "ls", "--quiet", "--filter", "label=com.docker.volume.anonymous"]
+    return set(subprocess.run(words, capture_output=True, text=True, check=True).stdout.split())
+
+
 def runs() -> list[dg.DagsterRun]:
     with dg.DagsterInstance.get() as instance:
         return list(instance.get_runs())
@@ -181,6 +191,13 @@ def test_a_stage_that_wants_too_much_memory_is_told_as_such(code: Path) -> None:
     said = Launch(code, "eat").end()
     assert messages() == WHOLE
     assert "launched eat was killed, for it needed more memory than its 256m" in said
+
+
+def test_what_a_stage_writes_to_its_temporary_folder_is_no_memory_of_its(code: Path) -> None:
+    before = volumes()
+    said = Launch(code, "spill").end()
+    assert [run.status for run in runs()] == [dg.DagsterRunStatus.SUCCESS], said
+    assert volumes() <= before, "its temporary folder is left"
 
 
 def test_a_stage_has_no_root_to_write_to(code: Path) -> None:

@@ -1,6 +1,7 @@
 """Objects in a bucket of Google Cloud Storage."""
 
 import base64
+import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,14 +13,16 @@ from google.api_core import exceptions as api
 from google.auth import exceptions as auth
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
-from google.cloud.storage.exceptions import InvalidResponse
+from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 
 from libs.errors import ConflictError, ObjectNotFoundError, StoreError
 from libs.storage.store import Checksums, Listed, Stat
 
 _PRECONDITION_FAILED = 412
-_UPLOAD_CHUNK = 8 << 20
-"""Bytes held in memory for each object that is being written."""
+_CHUNK = 8 << 20
+"""Bytes of a request, held in memory for each object that is being read or written."""
+
+_BUFFER = 1 << 20
 
 
 class _BlobWriter:
@@ -32,6 +35,27 @@ class _BlobWriter:
         self.checksums.update(data)
         with _told(self._what):
             return self._stream.write(data)
+
+
+class _Verified(io.RawIOBase):
+    """An object as it arrives; where it ends, its crc32c must be the one that the store keeps. Raises StoreError."""
+
+    def __init__(self, stream: BinaryIO, crc32c: str, url: str) -> None:
+        self._stream = stream
+        self._expected = crc32c
+        self._url = url
+        self._found = google_crc32c.Checksum()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        data = self._stream.read(len(buffer))
+        self._found.update(data)
+        if not data and self._found.hexdigest().decode() != self._expected:
+            raise StoreError(f"{self._url} arrived damaged (its crc32c is another): run again")
+        buffer[: len(data)] = data
+        return len(data)
 
 
 class GcsStore:
@@ -70,21 +94,22 @@ class GcsStore:
 
     @contextmanager
     def read(self, key: str) -> Iterator[BinaryIO]:
-        """Open an object for reading, of one generation throughout."""
+        """Open an object for reading, of one generation throughout. Who reads it to its end has its crc32c compared."""
         with _told(f"cannot read {self.url(key)}"):
             blob = self._bucket.get_blob(self._prefix + key)
             if blob is None:
                 self._need_bucket()
                 raise ObjectNotFoundError(f"{self.url(key)} does not exist")
-            with blob.open("rb", if_generation_match=blob.generation) as stream:
-                yield cast(BinaryIO, stream)
+            with blob.open("rb", chunk_size=_CHUNK, if_generation_match=blob.generation) as stream:
+                arriving = _Verified(stream, base64.b64decode(blob.crc32c).hex(), self.url(key))
+                yield io.BufferedReader(arriving, _BUFFER)
 
     @contextmanager
     def write(self, key: str) -> Iterator[_BlobWriter]:
-        """Upload resumably; the object exists when the block has ended, its crc32c compared with ours."""
+        """Upload resumably; the object exists when the block has ended, its crc32c compared by the client."""
         what = f"cannot write {self.url(key)}"
         blob = self._bucket.blob(self._prefix + key)
-        stream = blob.open("wb", chunk_size=_UPLOAD_CHUNK, ignore_flush=True)
+        stream = blob.open("wb", chunk_size=_CHUNK, ignore_flush=True)
         writer = _BlobWriter(stream, what)
         try:
             yield writer
@@ -93,9 +118,6 @@ class GcsStore:
         except BaseException:
             _abandon(stream)
             raise
-        with _told(what):
-            blob.reload()
-            self._verify(key, blob.crc32c, writer.checksums.crc32c)
 
     def read_versioned(self, key: str) -> tuple[bytes, str] | None:
         """Return an object's bytes; their version is its generation."""
@@ -107,11 +129,10 @@ class GcsStore:
             return data, str(blob.generation)
 
     def write_if(self, key: str, data: bytes, version: str | None) -> None:
-        """Upload on the condition that the generation is still this one."""
+        """Upload on the condition that the generation is still this one; the crc32c is compared by the store."""
         with _told(f"cannot write {self.url(key)}"):
             blob = self._bucket.blob(self._prefix + key)
             blob.upload_from_string(data, checksum="crc32c", if_generation_match=int(version or 0))
-            self._verify(key, blob.crc32c, google_crc32c.Checksum(data).hexdigest().decode())
 
     def list(self, prefix: str) -> Iterator[str]:
         """Iterate over the objects below a prefix, in the order of their keys."""
@@ -132,12 +153,9 @@ class GcsStore:
                 self._need_bucket()
 
     def _need_bucket(self) -> None:
-        if not self._bucket.exists():
-            raise StoreError(f"there is no bucket gs://{self._bucket_name}: make it, or mend the URI")
-
-    def _verify(self, key: str, theirs: str | None, ours: str) -> None:
-        if theirs is None or base64.b64decode(theirs).hex() != ours:
-            raise StoreError(f"{self.url(key)} was stored damaged (its crc32c differs from what was sent): run again")
+        with suppress(api.Forbidden):  # who may use objects need not be allowed to look at the bucket, which is there
+            if not self._bucket.exists():
+                raise StoreError(f"there is no bucket gs://{self._bucket_name}: make it, or mend the URI")
 
 
 def _abandon(stream: Any) -> None:
@@ -156,6 +174,8 @@ def _told(what: str) -> Iterator[None]:
         raise StoreError(f"{what}: there is no such bucket or object") from error
     except api.PreconditionFailed as error:
         raise ConflictError(f"{what}: it was changed by somebody else in the meantime: run again") from error
+    except DataCorruption as error:
+        raise StoreError(f"{what}: it arrived there damaged (its crc32c is another): run again") from error
     except InvalidResponse as error:
         if error.response.status_code == _PRECONDITION_FAILED:
             raise ConflictError(f"{what}: it was changed by somebody else in the meantime: run again") from error

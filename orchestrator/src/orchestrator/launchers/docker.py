@@ -11,6 +11,7 @@ from typing import Any
 import dagster as dg
 import docker
 import docker.errors
+import docker.types
 from pydantic import Field
 from requests.exceptions import RequestException
 
@@ -80,7 +81,7 @@ class DockerLauncher(StageLauncher):
                 volumes=self.volumes,
                 init=True,
                 read_only=True,
-                tmpfs={"/tmp": ""},  # noqa: S108 - of the container
+                mounts=[docker.types.Mount("/tmp", None)],  # noqa: S108 - a volume of its own: tmpfs would be memory
                 cap_drop=["ALL"],
                 security_opt=["no-new-privileges"],
                 mem_limit=self.memory,
@@ -106,11 +107,13 @@ def name_of(container: Any) -> str:
 
 
 def remove(container: Any, grace_seconds: int) -> None:
-    """Stop and remove a container; one that is gone already is removed."""
-    with suppress(docker.errors.NotFound):
-        container.stop(timeout=grace_seconds)
-    with suppress(docker.errors.NotFound, docker.errors.APIError):  # 409: its removal is in progress
-        container.remove(force=True, v=True)
+    """Stop and remove a container with its volumes that have no name; one that is gone already is removed."""
+    try:
+        with suppress(docker.errors.NotFound):
+            container.stop(timeout=grace_seconds)
+    finally:
+        with suppress(docker.errors.NotFound, docker.errors.APIError):  # 409: its removal is in progress
+            container.remove(force=True, v=True)
 
 
 class _Process:
