@@ -2,7 +2,7 @@ import io
 import tracemalloc
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from ingestor_files import FILES, Repeated
 
@@ -40,6 +40,7 @@ def by_blocks(data: bytes) -> list[Record]:
     st.sampled_from([1, 2, 3, 7, 1 << 20]),
     st.integers(1, 9),
 )
+@example(b"\n" + b"a" * 18 + b'\r","' + b"b" * 10, (20, 30), 1 << 20, 1)
 def test_blocks_hold_the_records_that_the_exact_reader_reads(
     data: bytes, limits: tuple[int, int], block: int, lines: int
 ) -> None:

@@ -92,10 +92,9 @@ class _EntityLoad:
                         f"the warehouse has revision {loaded.revision}, {self.store.uri} only {part.revision}: "
                         "load with --force if that source is the right one"
                     )
-            copy_object(self.store, its, self.contract, part.file)
+            return dataclasses.replace(part, quoted=copy_object(self.store, its, self.contract, part.file))
         except StageError as error:
             return _failed(self.contract.entity, day, error)
-        return part
 
     def _commit(self, group: Sequence[Verified]) -> Iterator[Outcome]:
         """Load a group in one transaction, or else each day in one of its own."""

@@ -40,15 +40,19 @@ def manifest_sha256(its: Manifest) -> str:
     return hashlib.sha256(its.to_bytes()).hexdigest()
 
 
-def copy_object(store: Store, its: Manifest, contract: type[Contract], file: Path) -> None:
-    """Copy the validated object to a local file. Raises StageError where it is not the one that the manifest names."""
+def copy_object(store: Store, its: Manifest, contract: type[Contract], file: Path) -> bool:
+    """Copy the validated object to a local file; tell whether there is a quote in it.
+
+    Raises StageError where it is not the one that the manifest names.
+    """
     named = its.validated_raw
     where = store.url(named.key)
-    checksums = Checksums()
+    checksums, quoted = Checksums(), False
     try:
         with store.read(named.key) as source, file.open("wb") as copy:
             while data := source.read(CHUNK):
                 checksums.update(data)
+                quoted = quoted or b'"' in data
                 copy.write(data)
     except ObjectNotFoundError as error:
         raise ObjectNotFoundError(f"{where}, which the manifest names, is missing: ingest again") from error
@@ -61,6 +65,7 @@ def copy_object(store: Store, its: Manifest, contract: type[Contract], file: Pat
             f"expected {named.size}, {named.sha256[:12]}…): ingest again"
         )
     _check_header(where, its.rows.validated, contract, file)
+    return quoted
 
 
 def _check_header(where: str, rows: int, contract: type[Contract], file: Path) -> None:

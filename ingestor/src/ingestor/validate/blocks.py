@@ -114,7 +114,7 @@ class _WholeLines:
 
 def _whole(data: bytes) -> int:
     """Count the bytes up to the end of the last line; a CR at the very end may be the half of a line end."""
-    return data.rfind(b"\n") + 1 or data.rfind(b"\r", 0, -1) + 1
+    return max(data.rfind(b"\n"), data.rfind(b"\r", 0, -1)) + 1
 
 
 def _shortened(begun: bytes) -> bytes:

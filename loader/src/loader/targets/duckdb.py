@@ -110,7 +110,7 @@ class DuckdbTarget:
                 execute(sql.delete_days(contract), [days])
             if filled:
                 execute(
-                    sql.insert_files(contract),
+                    sql.insert_files(contract, parallel=not any(part.quoted for part in filled)),
                     [
                         loaded_at,
                         [glob.escape(str(part.file)) for part in filled],

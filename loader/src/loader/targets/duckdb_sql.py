@@ -112,14 +112,14 @@ GROUP BY "_partition_date"
 """
 
 
-def insert_files(contract: type[Contract]) -> str:
+def insert_files(contract: type[Contract], *, parallel: bool) -> str:
     """Return the statement that loads files of canonical CSV.
 
     Parameters: patterns that match the files' names; loaded_at; then, of each file: its name, its day, its source.
 
     Nothing is sniffed: everything is text first, with an empty unquoted field as the only null, and is then cast.
-    `parallel = false`: split between threads, quoted line breaks at a buffer's edge fail (DuckDB 2.0), where one
-    thread was exact on everything tried. `hive_partitioning = false`: a folder named `a=b` is no column.
+    `parallel` is for files without a quote: split between threads, quoted line breaks at a buffer's edge fail (DuckDB
+    2.0), where one thread was exact on everything tried. `hive_partitioning = false`: a folder `a=b` is no column.
     """
     fields = contract.columns()
     return f"""
@@ -144,7 +144,7 @@ FROM read_csv(
     ignore_errors = false,
     max_line_size = {MAX_RECORD_BYTES},
     buffer_size = {2 * MAX_RECORD_BYTES},
-    parallel = false,
+    parallel = {str(parallel).lower()},
     hive_partitioning = false,
     filename = '_file'
 ) AS record

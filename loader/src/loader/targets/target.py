@@ -36,6 +36,8 @@ class Verified:
     rows: int
     source_object: str
     file: Path
+    quoted: bool = True
+    """Whether there may be a quote in the file."""
 
 
 class Target(Protocol):
