@@ -24,7 +24,7 @@ LINES = 1 << 15
 
 Array = NDArray[np.int64]
 
-_LF, _CR, _QUOTE, _COMMA, _NUL = 10, 13, 34, 44, 0
+_LF, _CR, _QUOTE, _COMMA, _NUL, _ASCII = 10, 13, 34, 44, 0, 128
 
 
 @dataclass(frozen=True)
@@ -226,7 +226,7 @@ class _Lines:
                 odd[self._of(np.flatnonzero(codes == byte))] = True
         odd[self._of(self._returns[~self._before_lf])] = True
         if not data.isascii():
-            odd[_undecodable(data, self._ends)] = True
+            odd[self._undecodable()] = True
             if BOM[0] in data and BOM in data:  # which Polars takes for no data
                 odd[self._of(np.flatnonzero(codes == BOM[0]))] = True
         if not data.endswith(b"\n"):
@@ -253,6 +253,14 @@ class _Lines:
             data = b"".join([view[self._starts[i] : self._ends[j - 1]] for i, j in edges.tolist()])
         return data, np.concatenate(([0], np.cumsum(lengths)))
 
+    def _undecodable(self) -> list[int]:
+        """Find the lines that are not UTF-8. Polars is asked first whether there is one, for it is much faster."""
+        with suppress(pl.exceptions.ComputeError):
+            pl.Series([self._data], dtype=pl.Binary).cast(pl.String)
+            return []
+        suspects = np.unique(self._of(np.flatnonzero(self._codes >= _ASCII))).tolist()
+        return [line for line in suspects if not _is_utf8(self._data[self._starts[line] : self._ends[line]])]
+
     def _of(self, positions: Array) -> Array:
         """Tell which lines these positions are in."""
         return np.searchsorted(self._ends, positions, side="right")
@@ -267,18 +275,9 @@ class _Lines:
         return np.not_equal(counts, commas)
 
 
-def _undecodable(data: bytes, ends: Array) -> list[int]:
-    """Find the lines that are not UTF-8. Polars is asked first whether there is one, for it is much faster."""
-    with suppress(pl.exceptions.ComputeError):
-        pl.Series([data], dtype=pl.Binary).cast(pl.String)
-        return []
-    found: list[int] = []
-    view, begin = memoryview(data), 0
-    while True:
-        try:
-            str(view[begin:], "utf-8")
-        except UnicodeDecodeError as error:
-            found.append(int(np.searchsorted(ends, begin + error.start, side="right")))
-            begin = int(ends[found[-1]])
-        else:
-            return found
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -104,7 +104,7 @@ class _Vouched:
     ok: NDArray[np.bool_]
     versions: pl.Series
     lines: bytes
-    """The lines in the contract's columns; only of those that are `ok`, where they had to be written anew."""
+    """The lines in the contract's columns, written anew where the file has them in another order."""
     offsets: NDArray[np.int64]
 
 
