@@ -171,11 +171,21 @@ def test_what_arrives_damaged_is_refused(store: GcsStore, between: Between) -> N
     between.received = lambda request, body: turned(body) if "alt=media" in request.path else body
     with pytest.raises(StoreError, match=r"/a arrived damaged .*: run again"), store.read("a") as stream:
         checksums_of(stream)
+    with pytest.raises(StoreError, match=r"cannot read gs://.*/a: it arrived damaged .*: run again"):
+        store.read_versioned("a")
+
+
+def test_what_is_stored_compressed_is_refused_in_words(store: GcsStore, between: Between) -> None:
+    put(store, b"data")
+    kind = b'"kind":"storage#object"'
+    between.received = lambda _, body: body.replace(kind, kind + b',"contentEncoding":"gzip"')
+    with pytest.raises(StoreError, match="/a is stored with the content encoding gzip: upload"), store.read("a"):
+        pass
 
 
 def test_what_is_stored_damaged_is_refused(store: GcsStore, between: Between) -> None:
     between.sent = lambda request: request.body.replace(b"good", b"goad", 1)
-    with pytest.raises(StoreError, match=r"cannot write gs://.*/a: it arrived there damaged .*: run again"):
+    with pytest.raises(StoreError, match=r"cannot write gs://.*/a: it arrived damaged .*: run again"):
         put(store, b"good" * 1000)
     with pytest.raises(StoreError, match=r"cannot write gs://.*/b: "):
         store.write_if("b", b"good" * 10, None)

@@ -100,6 +100,11 @@ class GcsStore:
             if blob is None:
                 self._need_bucket()
                 raise ObjectNotFoundError(f"{self.url(key)} does not exist")
+            if blob.content_encoding:
+                raise StoreError(
+                    f"{self.url(key)} is stored with the content encoding {blob.content_encoding}: upload it as it is "
+                    "(gcloud storage without --gzip-…, gsutil without -z)"
+                )
             with blob.open("rb", chunk_size=_CHUNK, if_generation_match=blob.generation) as stream:
                 arriving = _Verified(stream, base64.b64decode(blob.crc32c).hex(), self.url(key))
                 yield io.BufferedReader(arriving, _BUFFER)
@@ -175,7 +180,7 @@ def _told(what: str) -> Iterator[None]:
     except api.PreconditionFailed as error:
         raise ConflictError(f"{what}: it was changed by somebody else in the meantime: run again") from error
     except DataCorruption as error:
-        raise StoreError(f"{what}: it arrived there damaged (its crc32c is another): run again") from error
+        raise StoreError(f"{what}: it arrived damaged (its crc32c is another): run again") from error
     except InvalidResponse as error:
         if error.response.status_code == _PRECONDITION_FAILED:
             raise ConflictError(f"{what}: it was changed by somebody else in the meantime: run again") from error
