@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import cache, partial
 from pathlib import Path
@@ -166,6 +166,27 @@ def test_files_longer_than_a_buffer_keep_quoted_line_breaks(target: DuckdbTarget
     found = load_rows(target, tmp_path, "customers", given_records)  # some 43 MB, a buffer is 16 MiB
 
     assert Counter(values[:2] for values in found) == Counter((r["customer_id"], r["email"]) for r in given_records)
+
+
+@pytest.mark.parametrize("texts", [["é-x "], ["é-x ", 'é\r\n",\r#']])
+def test_long_files_are_read_exactly_with_and_without_a_quote_in_one_of_them(
+    target: DuckdbTarget, tmp_path: Path, texts: list[str]
+) -> None:
+    store = LocalStore(str(tmp_path))
+    days = [DAY + timedelta(days=number) for number in range(len(texts))]
+    given = {
+        day: [row("customers", customer_id=f"c{n}", email=(text * 4_000)[n % 97 :]) for n in range(1_200)]
+        for day, text in zip(days, texts, strict=True)
+    }
+    for day, records in given.items():
+        put(store, "customers", day, records)  # 24 MB and more, a buffer is 16 MiB
+
+    outcomes = list(load(store, target, [("customers", day) for day in days], force=True, clock=lambda: NOW))
+
+    assert [(outcome.status, outcome.error) for outcome in outcomes] == [("done", None)] * len(days)
+    for day, records in given.items():
+        found = Counter(values[:2] for values in rows_of(target, "customers", day))
+        assert found == Counter((record["customer_id"], record["email"]) for record in records)
 
 
 def test_an_empty_field_is_null_and_nothing_else_is(target: DuckdbTarget, tmp_path: Path) -> None:
