@@ -8,7 +8,8 @@ from collections.abc import Iterable
 
 from images import FOLDERS, ROOT
 
-EVERYBODY = ("libs/", "pyproject.toml", "uv.lock", ".dockerignore", "scripts/images.py", ".github/actions/image/")
+_CI = (".github/actions/image/", ".github/workflows/images.yml")
+EVERYBODY = ("libs/", "pyproject.toml", "uv.lock", ".dockerignore", "scripts/images.py", *_CI)
 """What all images are made of, or by."""
 
 MORE = {"orchestrator": ("dbt/",)}

@@ -154,13 +154,13 @@ def failures(event: Event) -> list[str]:
 
 
 def _step_failure(event: Event) -> list[str]:
-    told = event["failureMetadata"]
-    if told:
-        listed = {entry["label"]: str(entry["mdStr"]) for entry in told["metadataEntries"] if "mdStr" in entry}
+    metadata = event["failureMetadata"]
+    if metadata:
+        listed = {entry["label"]: str(entry["mdStr"]) for entry in metadata["metadataEntries"] if "mdStr" in entry}
         if "failed" in listed:
             return listed["failed"].removeprefix("* ").split("\n* ")
-        if told["description"]:
-            return [str(told["description"])]
+        if metadata["description"]:
+            return [str(metadata["description"])]
     error = event["error"]
     if not error:
         return [str(event["message"])]
@@ -230,13 +230,14 @@ def backfill(args: argparse.Namespace) -> int:
     page = f"{dagster.url}/runs/{run_id}"
     print(f"run {run_id[:8]}: {page}", file=sys.stderr)
     found: list[str] = []
-    status = ""
+    status, steps_failed = "", False
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
         with Bars(totals(assets, (last - first).days + 1), told, console) as bars:
             for event in dagster.follow(run_id):
                 bars.take(event)
-                if not found or event["__typename"] != "RunFailureEvent":  # a step has said it
+                steps_failed |= event["__typename"] == "ExecutionStepFailureEvent"
+                if not steps_failed or event["__typename"] != "RunFailureEvent":  # which would say it again
                     found += failures(event)
                 status = event.get("status", status)
     except KeyboardInterrupt:

@@ -10,7 +10,7 @@ from stages import ROOT
 def test_every_image_is_built_from_its_dockerfile() -> None:
     services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
     built = {service["image"]: service["build"] for service in services.values() if "build" in service}
-    labels = {name: f"${{{name}:-}}" for name in images.arguments()}
+    labels = {name: f"${{IMAGE_{name}:-}}" for name in images.arguments()}
     assert built == {
         f"shop-elt/{name}:${{TAG:-latest}}": {
             "context": ".",
