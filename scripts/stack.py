@@ -10,18 +10,19 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import date
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import images
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from libs.errors import CallError, StageError
 from libs.stage import command
+
+if TYPE_CHECKING:
+    from orchestrator.progress import Move
 
 ROOT = Path(__file__).parents[1]
 SOCKET = "/var/run/docker.sock"
@@ -167,53 +168,27 @@ def _step_failure(event: Event) -> list[str]:
     return [str((error["causes"] or [error])[-1]["message"]).strip()]
 
 
-class Bars:
-    """One bar for each stage; where nobody looks, a line when a stage begins and when it has ended."""
+def move(event: Event) -> "Move | None":
+    """Return what an event means for the bar of its stage."""
+    from orchestrator.history import told
 
-    def __init__(self, wanted: Mapping[str, int], is_partition: Callable[[str], object], console: Console) -> None:
-        self._is_partition = is_partition  # tells whether a line of a stage is about one of its partitions
-        self._print = None if console.is_terminal else console.print
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        self._progress = Progress(*columns, console=console, disable=not console.is_terminal)
-        self._tasks: dict[str, TaskID] = {
-            name: self._progress.add_task(name, total=total, start=False) for name, total in wanted.items()
-        }
-
-    def __enter__(self) -> "Bars":
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def take(self, event: Event) -> None:
-        """Move on by an event of the run."""
-        task = self._tasks.get(event.get("stepKey") or "")
-        if task is None:
-            return
-        match event["__typename"]:
-            case "ExecutionStepStartEvent":
-                self._progress.start_task(task)
-                self._line(f"{event['stepKey']}: begins")
-            case "LogMessageEvent" if self._is_partition(event["message"]):
-                self._progress.advance(task)
-            case "MaterializationEvent" if event["partition"] is None:  # a model
-                self._progress.advance(task)
-            case "ExecutionStepSuccessEvent":
-                self._progress.stop_task(task)
-                self._line(f"{event['stepKey']}: done")
-            case "ExecutionStepFailureEvent":
-                self._progress.stop_task(task)
-                self._line(f"{event['stepKey']}: failed")
-
-    def _line(self, text: str) -> None:
-        if self._print:
-            self._print(text)
+    match event["__typename"]:
+        case "ExecutionStepStartEvent":
+            return "begins"
+        case "LogMessageEvent" if told(event["message"]):
+            return "advances"
+        case "MaterializationEvent" if event["partition"] is None:  # a model
+            return "advances"
+        case "ExecutionStepSuccessEvent":
+            return "done"
+        case "ExecutionStepFailureEvent":
+            return "failed"
+    return None
 
 
 def backfill(args: argparse.Namespace) -> int:
     """Launch a range of days as one run of all assets, follow it, and tell how it ended."""
-    from orchestrator.history import told  # imports Dagster, a second
+    from orchestrator.progress import Bars  # imports Dagster, a second
 
     first, last = args.first, args.last or args.first
     if last < first:
@@ -231,11 +206,10 @@ def backfill(args: argparse.Namespace) -> int:
     print(f"run {run_id[:8]}: {page}", file=sys.stderr)
     found: list[str] = []
     status, steps_failed = "", False
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
-        with Bars(totals(assets, (last - first).days + 1), told, console) as bars:
+        with Bars(totals(assets, (last - first).days + 1), sys.stderr) as bars:
             for event in dagster.follow(run_id):
-                bars.take(event)
+                bars.move(event.get("stepKey"), move(event))
                 steps_failed |= event["__typename"] == "ExecutionStepFailureEvent"
                 if not steps_failed or event["__typename"] != "RunFailureEvent":  # which would say it again
                     found += failures(event)

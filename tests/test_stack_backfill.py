@@ -4,9 +4,8 @@ import io
 
 import pytest
 import stack
-from rich.console import Console
 
-from orchestrator.history import told
+from orchestrator.progress import Bars
 
 DAYS = 2
 ASSETS = [
@@ -20,12 +19,20 @@ def event(kind: str, step: str, **more: object) -> stack.Event:
     return {"__typename": kind, "stepKey": step, "message": "", **more}
 
 
+class Terminal(io.StringIO):
+    def __init__(self, *, shows_bars: bool) -> None:
+        super().__init__()
+        self._shows_bars = shows_bars
+
+    def isatty(self) -> bool:
+        return self._shows_bars
+
+
 def shown(*events: stack.Event, terminal: bool) -> str:
-    output = io.StringIO()
-    console = Console(file=output, force_terminal=terminal, width=100)
-    with stack.Bars(stack.totals(ASSETS, DAYS), told, console) as bars:
+    output = Terminal(shows_bars=terminal)
+    with Bars(stack.totals(ASSETS, DAYS), output) as bars:
         for one in events:
-            bars.take(one)
+            bars.move(one.get("stepKey"), stack.move(one))
     return output.getvalue()
 
 

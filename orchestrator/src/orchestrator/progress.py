@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import Literal, TextIO
 
 import dagster as dg
 from rich.console import Console
@@ -16,6 +16,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from orchestrator.history import told
 
 LOOK_SECONDS = 0.3
+
+Move = Literal["begins", "advances", "done", "failed"]
+"""What an event of a run means for the bar of its stage."""
 
 
 @contextmanager
@@ -68,29 +71,39 @@ class Bars:
 
     def take(self, entry: dg.EventLogEntry) -> None:
         """Move on by an event of a run."""
-        task = self._tasks.get(entry.step_key or "")
-        if task is None:
+        self.move(entry.step_key, _move(entry))
+
+    def move(self, stage: str | None, how: Move | None) -> None:
+        """Move the bar of a stage, where there is one and something to move it."""
+        task = self._tasks.get(stage or "")
+        if task is None or how is None:
             return
-        event = entry.dagster_event
-        if event is None:
-            if told(entry.user_message):
-                self._progress.advance(task)
-        elif event.is_step_start:
+        if how == "advances":
+            self._progress.advance(task)
+            return
+        if how == "begins":
             self._progress.start_task(task)
-            self._line(f"{entry.step_key}: begins")
-        elif event.is_step_success or event.is_step_failure:
+        else:
             self._progress.stop_task(task)
-            self._line(f"{entry.step_key}: {'done' if event.is_step_success else 'failed'}")
-        elif (made := entry.asset_materialization) is not None and made.partition is None:
-            self._progress.advance(task)  # a model; partitions are told by their lines, as they come
+        if self._lines:
+            self._console.print(f"{stage}: {how}")
 
     def takes_on(self, what: str) -> None:
         """Say what a further run takes on, since something failed in one before."""
         self._console.print(f"a further run takes on what is good: {what}")
 
-    def _line(self, text: str) -> None:
-        if self._lines:
-            self._console.print(text)
+
+def _move(entry: dg.EventLogEntry) -> Move | None:
+    event = entry.dagster_event
+    if event is None:
+        return "advances" if told(entry.user_message) else None
+    if event.is_step_start:
+        return "begins"
+    if event.is_step_success or event.is_step_failure:
+        return "done" if event.is_step_success else "failed"
+    made = entry.asset_materialization
+    # A model; partitions are told by their lines, as they come.
+    return "advances" if made is not None and made.partition is None else None
 
 
 @contextmanager
