@@ -166,8 +166,9 @@ class _Judges:
         texts = self._texts(block.lines).with_columns(self._missing)
         version = pl.concat_str([pl.col(name).fill_null("") for name in self._version.names], separator=",")
         found = texts.lazy().select(self._predicate.alias("ok"), version.alias("version")).collect()
-        as_it_stands = block.lines, block.offsets
-        lines, offsets = as_it_stands if self._as_it_stands else _written(texts.select(self._names))
+        lines, offsets = block.lines, block.offsets
+        if not self._as_it_stands:
+            lines, offsets = _written(texts.select(self._names))
         if not found.height == len(offsets) - 1 == count:
             raise AssertionError(f"Polars reads {found.height} rows in {count} lines, and writes {len(offsets) - 1}")
         return _Vouched(block, found["ok"].to_numpy(), found["version"], lines, offsets)
