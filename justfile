@@ -108,7 +108,7 @@ stack-status *options:
 # All tests that need no Docker (those that do run too where an engine answers), with a coverage floor
 [group('develop')]
 test *options:
-  uv run pytest -n auto --dist loadfile --cov --cov-report=term {{ options }}
+  uv run pytest -n auto --dist loadfile --no-loadscope-reorder --cov --cov-report=term {{ options }}
 
 # The whole stack in containers, as its users have it: some minutes, needs Docker
 [group('develop')]
@@ -118,7 +118,7 @@ e2e *options:
 # The tests at their nightly size: thousands of generated examples, 200 random shops
 [group('develop')]
 nightly *options:
-  HYPOTHESIS_PROFILE=nightly SHOPS=200 uv run pytest -n auto --dist loadfile {{ options }}
+  HYPOTHESIS_PROFILE=nightly SHOPS=200 uv run pytest -n auto --dist loadfile --no-loadscope-reorder {{ options }}
 
 # Format, lint, types, import directions
 [group('develop')]
