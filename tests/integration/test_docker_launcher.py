@@ -144,10 +144,10 @@ def containers(*options: str) -> list[str]:
     return subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
 
 
-def mounts(container: str) -> list[dict[str, Any]]:
-    words = ["docker", "container", "inspect", "--format", "{{json .Mounts}}", container]
-    found: list[dict[str, Any]] = json.loads(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
-    return found
+def inspected(container: str) -> dict[str, Any]:
+    words = ["docker", "container", "inspect", container]
+    [found] = json.loads(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
+    return dict(found)
 
 
 def runs() -> list[dg.DagsterRun]:
@@ -196,7 +196,7 @@ def test_a_stage_that_wants_too_much_memory_is_told_as_such(code: Path) -> None:
 
 def test_what_a_stage_writes_to_its_temporary_folder_is_no_memory_of_its(code: Path) -> None:
     launch = Launch(code, "spill")
-    [folder] = mounts(launch.container())
+    [folder] = inspected(launch.container())["Mounts"]
     assert (folder["Type"], folder["Destination"]) == ("volume", "/tmp")  # noqa: S108 - of the container
     said = launch.end()
     assert [run.status for run in runs()] == [dg.DagsterRunStatus.SUCCESS], said
@@ -206,6 +206,20 @@ def test_what_a_stage_writes_to_its_temporary_folder_is_no_memory_of_its(code: P
 
 def test_a_stage_has_no_root_to_write_to(code: Path) -> None:
     assert "Read-only file system: '/somewhere'" in Launch(code, "read").end()
+
+
+def test_messages_are_recorded_while_the_stage_goes_on_within_its_limits(code: Path) -> None:
+    launch = Launch(code, "wait")
+    container = launch.container()
+    limits = inspected(container)["HostConfig"]
+    assert (limits["NanoCpus"], limits["Memory"], limits["MemorySwap"]) == (10**9, 256 << 20, 256 << 20)
+    end = time.monotonic() + 60
+    while messages() != WHOLE:
+        assert time.monotonic() < end, messages()
+        time.sleep(0.2)
+    assert inspected(container)["State"]["Running"]
+    launch.process.send_signal(signal.SIGINT)
+    launch.end()
 
 
 def test_an_interrupted_run_takes_its_container_with_it(code: Path) -> None:
