@@ -8,6 +8,9 @@ export WAREHOUSE := env("WAREHOUSE", data / "warehouse/shop.duckdb")
 export DAGSTER_HOME := env("DAGSTER_HOME", data / "dagster")
 # The default of LAKE is for recipes on this machine: the stack's is in its own files.
 stack := (if env("LAKE", "") == "" { "env -u LAKE " } else { "" }) + "uv run python scripts/stack.py"
+# Whose days `backfill` and `status` are about: the stack's if it is up, but for those who name places of their own.
+places := env("DATA", "") + env("LAKE", "") + env("WAREHOUSE", "") + env("DAGSTER_HOME", "")
+in_stack := if places == "" { stack + " running" } else { "false" }
 
 # List the recipes
 [private]
@@ -24,15 +27,15 @@ demo:
 demo-olist path="../shared/data/olist":
   @uv run python scripts/demo.py olist --input "{{ path }}" --lake "{{ data }}/olist/lake" --warehouse "{{ data }}/olist/olist.duckdb"
 
-# Run days through all stages; what is good goes on, what fails is named (--select, --config)
+# Run days through all stages, in the stack if it is up; what fails is named (here also --select, --config)
 [group('run'), no-exit-message]
 backfill first *options:
-  @uv run orchestrator backfill "{{ first }}" {{ options }}
+  @if {{ in_stack }}; then {{ stack }} backfill "{{ first }}" {{ options }}; else uv run orchestrator backfill "{{ first }}" {{ options }}; fi
 
-# Print what was done, failed and is missing of the latest days, and how dbt ended
+# Print what was done, failed and is missing of the latest days, and how dbt ended; of the stack if it is up
 [group('run'), no-exit-message]
 status *options:
-  @uv run orchestrator status {{ options }}
+  @if {{ in_stack }}; then {{ stack }} status {{ options }}; else uv run orchestrator status {{ options }}; fi
 
 # Open Dagster's UI with the history on :3000
 [group('run'), no-exit-message]

@@ -236,7 +236,7 @@ def up(_: argparse.Namespace) -> int:
     group = group_of_socket(image)
     if compose("up", "--detach", "--wait", "--remove-orphans", environment={"DOCKER_GID": group}):
         raise StageError("a service did not start: see above, and `just logs SERVICE`")
-    print("run days    just stack-backfill FIRST LAST")
+    print("run days    just backfill FIRST LAST")
     print(f"Dagster     {address()}\ndbt's docs  {address('docs', 8082)}")
     return 0
 
@@ -276,6 +276,16 @@ def status(args: argparse.Namespace) -> int:
     """Print what was done, what failed and what is missing of the latest days, and how dbt ended."""
     address()
     return compose("exec", "--no-TTY", "code", "orchestrator", "status", "--days", str(args.days))
+
+
+def running(_: argparse.Namespace) -> int:
+    """Tell by the exit code whether the stack is up, and if so where."""
+    try:
+        where = address()
+    except CallError:
+        return 1
+    print(f"in the stack at {where}; with DATA set, on this machine", file=sys.stderr)
+    return 0
 
 
 def compose(*words: str, environment: Mapping[str, str] | None = None) -> int:
@@ -337,7 +347,7 @@ def _output(*words: str) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = command.ArgumentParser(prog="stack", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, parser_class=command.ArgumentParser)
-    for handle in (up, down, reset, logs, backfill, status):
+    for handle in (up, down, reset, logs, backfill, status, running):
         one = commands.add_parser(handle.__name__, help=handle.__doc__, description=handle.__doc__)
         one.set_defaults(handle=handle)
         if handle is logs:

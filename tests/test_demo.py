@@ -23,7 +23,7 @@ DAYS = ["generate", "ingest", "load"]
 OF_A_DAY = [f"uv run just {recipe} 2025-11-16" for recipe in DAYS] + ["uv run just build"]
 OPENED = ["uv run just dev", "uv run just docs"]
 BY_DAGSTER = ["uv run just backfill 2025-11-17 2025-11-18", "uv run just status"]
-IN_CONTAINERS = ["uv run just up", "uv run just stack-backfill 2025-11-01 2025-11-14"]  # tests/e2e calls their script
+IN_CONTAINERS = ["uv run just up", "uv run just backfill 2025-11-01 2025-11-14"]  # tests/e2e runs them
 RUN_BY_TESTS = {"./justw demo", "./justw test", *OF_A_DAY, *OPENED, *BY_DAGSTER, *IN_CONTAINERS, "./justw demo-olist"}
 
 

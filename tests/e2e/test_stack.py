@@ -61,7 +61,8 @@ class Stack:
     """The stack under test: its own name, ports and data, whatever else stands on the engine."""
 
     def __init__(self, folder: Path) -> None:
-        others = ("STAGE_", "COV", "LAKE", "LANDING", "STORAGE_EMULATOR_HOST")  # what compose has defaults of
+        # What compose has defaults of, and what names places of this machine.
+        others = ("STAGE_", "COV", "LAKE", "LANDING", "STORAGE_EMULATOR_HOST", "DATA", "WAREHOUSE", "DAGSTER_HOME")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(others)}
         settings = {
             "COMPOSE_DISABLE_ENV_FILE": "1",
@@ -190,8 +191,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 @pytest.fixture(scope="module")
 def backfilled(stack: Stack) -> str:
     """Run two days through the stack by its own command; return the run."""
-    done = stack.recipe("stack-backfill", *DAYS)
+    done = stack.recipe("backfill", *DAYS)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert f"in the stack at {stack.url}" in done.stderr
     assert f"{DAYS[0]} to {DAYS[1]}: done in" in done.stdout
     (run_id,) = (
         run_id
@@ -255,6 +257,16 @@ def test_every_day_and_model_has_its_event_with_numbers(stack: Stack, backfilled
         ):
             _, checks = _of(stack.asset(f"{layer}/{name}"))
             assert checks == dict.fromkeys(expected, "SUCCEEDED"), (layer, name)
+
+
+def test_the_status_is_that_of_the_stack(stack: Stack, backfilled: str) -> None:
+    _idle(stack)
+    for recipe in ("status", "stack-status"):
+        done = stack.recipe(recipe, "--days", "400")
+        assert done.returncode == 0, done.stdout + done.stderr
+        for day in DAYS:
+            [line] = (line for line in done.stdout.splitlines() if line.startswith(day))
+            assert line.split() == [day, "5", "done", "5", "done", "5", "done", "hold", "0"]
 
 
 def test_the_marts_are_filled(stack: Stack, backfilled: str, tmp_path: Path) -> None:
