@@ -1,6 +1,8 @@
 """The same tests on local folders and on GCS (fake-gcs-server in a container)."""
 
+import errno
 import hashlib
+import itertools
 import os
 import threading
 import uuid
@@ -192,6 +194,42 @@ def test_no_credentials_are_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 def test_a_key_never_leaves_its_folder(tmp_path: Path, key: str) -> None:
     with pytest.raises(ValueError, match="not a key"):
         LocalStore(str(tmp_path)).stat(key)
+
+
+def test_a_file_is_synced_while_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("libs.storage.local._SYNCED_AT_ONCE", 1000)
+    sync, synced = os.fsync, threading.Event()
+
+    def fsync(descriptor: int) -> None:
+        sync(descriptor)
+        synced.set()
+
+    monkeypatch.setattr("os.fsync", fsync)
+    store, data = LocalStore(str(tmp_path)), os.urandom(9000)
+    with store.write("a") as writer:
+        writer.write(data[:5000])
+        assert synced.wait(10)
+        writer.write(data[5000:])
+    assert get(store, "a") == data
+
+
+def test_a_disk_that_fails_meanwhile_is_told_and_nothing_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("libs.storage.local._SYNCED_AT_ONCE", 1000)
+    sync, calls = os.fsync, itertools.count()
+
+    def fsync(descriptor: int) -> None:
+        if next(calls) == 0:
+            raise OSError(errno.EIO, "Input/output error")
+        sync(descriptor)
+
+    monkeypatch.setattr("os.fsync", fsync)
+    store = LocalStore(str(tmp_path))
+    with pytest.raises(StoreError, match=r"cannot write .*a: Input/output error"), store.write("a") as writer:
+        writer.write(b"x" * 5000)
+        writer.write(b"x" * 5000)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 def test_an_unwritable_folder_is_told(tmp_path: Path) -> None:

@@ -6,7 +6,9 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 from stat import S_ISREG
 from typing import IO, BinaryIO, TypeVar
@@ -19,6 +21,8 @@ T = TypeVar("T")
 _TEMPORARY = ".tmp"
 _STALE_SECONDS = 24 * 3600
 _TRIES = 5
+_SYNCED_AT_ONCE = 32 << 20
+"""Bytes written before the disk is asked to take them."""
 
 
 class _Told(AbstractContextManager[None]):
@@ -33,15 +37,37 @@ class _Told(AbstractContextManager[None]):
 
 
 class _FileWriter:
-    def __init__(self, file: IO[bytes], told: AbstractContextManager[None]) -> None:
+    """Writes a file; the disk is let take what there is while more is made, so that its end is not waited for long."""
+
+    def __init__(self, file: IO[bytes], told: AbstractContextManager[None], threads: ExitStack) -> None:
         self._file = file
         self._told = told
+        self._threads = threads
+        self._unsynced = 0
+        self._syncs: list[Future[None]] = []
         self.checksums = Checksums()
 
     def write(self, data: bytes, /) -> int:
         self.checksums.update(data)
         with self._told:
-            return self._file.write(data)
+            written = self._file.write(data)
+        self._unsynced += written
+        if self._unsynced >= _SYNCED_AT_ONCE and (not self._syncs or self._syncs[-1].done()):
+            self._syncs.append(self._thread.submit(os.fsync, self._file.fileno()))
+            self._unsynced = 0
+        return written
+
+    def sync(self) -> None:
+        """Wait until all is on the disk. An error is told to one sync only, so each is asked."""
+        with self._told:
+            for begun in self._syncs:
+                begun.result()
+            self._file.flush()
+            os.fsync(self._file.fileno())
+
+    @cached_property
+    def _thread(self) -> ThreadPoolExecutor:
+        return self._threads.enter_context(ThreadPoolExecutor(1))
 
 
 class LocalStore:
@@ -83,11 +109,10 @@ class LocalStore:
         with self._told("write", key):
             temporary = self._temporary_file()
         try:
-            with temporary:
-                yield _FileWriter(temporary, self._told("write", key))
-                with self._told("write", key):
-                    temporary.flush()
-                    os.fsync(temporary.fileno())
+            with temporary, ExitStack() as threads:
+                writer = _FileWriter(temporary, self._told("write", key), threads)
+                yield writer
+                writer.sync()
             with self._told("write", key):
                 _in_folder(self._path(key), Path(temporary.name).rename)
         except BaseException:
