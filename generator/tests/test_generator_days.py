@@ -32,10 +32,13 @@ def test_a_day_alone_has_the_bytes_it_has_in_any_order_and_company():
 
 
 def test_a_shop_too_big_to_be_remembered_has_the_same_bytes(monkeypatch):
+    """Its files are made in parts: of each day looked back at some, here with one sale or a few."""
     day = SHOP.opened + timedelta(33)
-    remembered = Files(SHOP).csv("orders", day)
+    remembered = {name: Files(SHOP).csv(name, day) for name in ENTITIES}
     monkeypatch.setattr("generator.cohorts._KEPT_ORDERS", 0)
-    assert Files(SHOP).csv("orders", day) == remembered
+    monkeypatch.setattr("generator.cohorts._PART", 1)
+    files = Files(SHOP)
+    assert {name: files.csv(name, day) for name in ENTITIES} == remembered
 
 
 def test_the_bytes_of_a_day_are_pinned():

@@ -59,10 +59,6 @@ class Lines(Arrays):
         found: Array = self.gross - self.discount
         return found
 
-    def moved(self, by: int) -> "Lines":
-        """Return the lines with owners further on."""
-        return dataclasses.replace(self, owner=self.owner + by)
-
 
 @dataclasses.dataclass(frozen=True)
 class Amounts(Arrays):

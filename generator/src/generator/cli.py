@@ -1,12 +1,11 @@
 """The command line of the generator."""
 
 import argparse
-import hashlib
 from collections.abc import Sequence
 from datetime import date
 from typing import NoReturn
 
-from generator.faults import FAULTS, Plan, damage
+from generator.faults import FAULTS, Plan, Truth, damage
 from generator.files import Files
 from generator.shop import Shop
 from libs import layout
@@ -23,22 +22,30 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 
 def generate(files: Files, plan: Plan, store: Store, entity: str, day: date) -> Outcome:
     """Write the landing file of an entity and a day, and its truth file where it has faults."""
-    data, truths = damage(files.shop, plan, entity, day, files.csv(entity, day))
-    changed = _put_truth(store, layout.faults(entity, day), "".join(truth.to_line() for truth in truths).encode())
-    changed |= put(store, layout.landing(entity, day), data)
+    pieces, truths = files.pieces(entity, day), list[Truth]()
+    if plan.rate:
+        damaged, truths = damage(files.shop, plan, entity, day, b"".join(pieces))
+        pieces = [damaged]
+    told_anew = _put_truth(store, layout.faults(entity, day), "".join(truth.to_line() for truth in truths).encode())
+    checksums, written = put(store, layout.landing(entity, day), pieces)
     return Outcome(
         entity,
         day,
-        "done" if changed else "unchanged",
-        numbers={"rows": data.count(b"\n") - 1, "faults": len(truths), "bytes": len(data)},
-        details={"url": store.url(layout.landing(entity, day)), "sha256": hashlib.sha256(data).hexdigest()},
+        "done" if told_anew or written else "unchanged",
+        numbers={
+            "rows": sum(piece.count(b"\n") for piece in pieces) - 1,
+            "faults": len(truths),
+            "bytes": checksums.size,
+        },
+        details={"url": store.url(layout.landing(entity, day)), "sha256": checksums.sha256},
     )
 
 
 def _put_truth(store: Store, key: str, data: bytes) -> bool:
     """Write the truth file, or remove one that an earlier call with faults left; tell whether anything was changed."""
     if data:
-        return put(store, key, data)
+        _, written = put(store, key, [data])
+        return written
     if store.stat(key) is None:
         return False
     store.delete(key)

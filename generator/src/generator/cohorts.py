@@ -2,10 +2,11 @@
 
 import dataclasses
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from functools import lru_cache
+from itertools import chain
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from generator.streams import Array
 
 _KEPT_ORDERS = 1_500_000
 """Sales kept in memory from one day of a range to the next, if that is enough for all the days looked back at."""
+
+_PART = 1 << 16
+"""Sales of a part, if not some more: enough to make what is done once for each cost little."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,22 +52,35 @@ class Cohorts:
         self._shop = shop
         self._remembers = shop.orders_per_day * (HORIZON + 1) <= _KEPT_ORDERS
         self._drawn: Callable[[date], list[Sales]] = lru_cache(HORIZON + 1)(lambda day: list(draw(shop, day)))
-        self._told: Callable[[date], Told] = lru_cache(1)(self._tell)
+        self._told: Callable[[date], list[Told]] = lru_cache(1)(self._tell)
 
-    def told_on(self, day: date) -> Told:
-        """Return the sales that the files of a day tell of, oldest first."""
+    def told_on(self, day: date) -> list[Told]:
+        """Return the sales that the files of a day tell of, oldest first; many of them in parts."""
         return self._told(day)
 
-    def _tell(self, day: date) -> Told:
+    def _tell(self, day: date) -> list[Told]:
         lags = range(min(HORIZON, (day - self._shop.opened).days), -1, -1)
         if self._remembers:
             sales = [happening(chunk, lag) for lag in lags for chunk in self._drawn(day - timedelta(lag))]
-            return _priced(self._shop, day, Sales.together(sales))
+            return [_priced(self._shop, day, Sales.together(sales))]
         with ThreadPoolExecutor(os.cpu_count()) as threads:  # numpy works outside of Python's lock
-            return _together(list(threads.map(lambda lag: self._drawn_and_priced(day, lag), lags)))
+            return list(chain.from_iterable(threads.map(lambda lag: self._drawn_and_priced(day, lag), lags)))
 
-    def _drawn_and_priced(self, day: date, lag: int) -> Told:
-        return _priced(self._shop, day, Sales.together(list(draw(self._shop, day - timedelta(lag), lag))))
+    def _drawn_and_priced(self, day: date, lag: int) -> list[Told]:
+        drawn = draw(self._shop, day - timedelta(lag), lag)
+        return [_priced(self._shop, day, sales) for sales in _gathered(drawn)]
+
+
+def _gathered(drawn: Iterable[Sales]) -> Iterator[Sales]:
+    """Put sales together until they are enough for a part."""
+    waiting: list[Sales] = []
+    for sales in drawn:
+        waiting.append(sales)
+        if sum(map(len, waiting)) >= _PART:
+            yield Sales.together(waiting)
+            waiting.clear()
+    if waiting:
+        yield Sales.together(waiting)
 
 
 def _priced(shop: Shop, day: date, sales: Sales) -> Told:
@@ -73,18 +90,3 @@ def _priced(shop: Shop, day: date, sales: Sales) -> Told:
     chosen = lines.total[chosen_lines(sales)]
     new = lines.take((sales.late == lag)[lines.owner])
     return Told(shop, sales, lag, new, chosen, amounts, back_lines, back)
-
-
-def _together(parts: list[Told]) -> Told:
-    """Put parts behind one another; the owners of lines move with the sales."""
-    starts = np.cumsum([0, *(len(part.sales) for part in parts[:-1])]).tolist()
-    return Told(
-        parts[0].shop,
-        Sales.together([part.sales for part in parts]),
-        np.concatenate([part.lag for part in parts]),
-        Lines.together([part.lines.moved(start) for part, start in zip(parts, starts, strict=True)]),
-        np.concatenate([part.chosen for part in parts]),
-        Amounts.together([part.amounts for part in parts]),
-        Lines.together([part.back_lines.moved(start) for part, start in zip(parts, starts, strict=True)]),
-        Amounts.together([part.back for part in parts]),
-    )

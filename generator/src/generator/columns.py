@@ -56,9 +56,9 @@ def datetimes(seconds: Array, valid: Array | None = None) -> pl.Series:
 
 
 def canonical_csv(table: pl.DataFrame) -> bytes:
-    """Write a table as canonical CSV: UTF-8, LF, quotes only where needed, times with Z."""
+    """Write a table as canonical CSV without its header: UTF-8, LF, quotes only where needed, times with Z."""
     buffer = io.BytesIO()
-    table.write_csv(buffer, datetime_format="%Y-%m-%dT%H:%M:%SZ", quote_style="necessary")
+    table.write_csv(buffer, include_header=False, datetime_format="%Y-%m-%dT%H:%M:%SZ", quote_style="necessary")
     return buffer.getvalue()
 
 

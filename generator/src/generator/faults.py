@@ -231,8 +231,6 @@ class Plan:
 
 def damage(shop: Shop, plan: Plan, entity: str, day: date, clean: bytes) -> tuple[bytes, list[Truth]]:
     """Damage a share of the records of a clean file; return the file and the truth about it."""
-    if not plan.rate:
-        return clean, []
     header, *lines = clean.removesuffix(b"\n").split(b"\n")
     faults = plan.suiting(entity)
     rng = shop.stream(Purpose.FAULTS, day, list(ENTITIES).index(entity))

@@ -9,30 +9,26 @@ from generator.cohorts import Told
 from generator.columns import amounts as money
 from generator.columns import codes, datetimes, decimals, whole, words
 from generator.orders import MARKETPLACE, channels, document_ids, documented
-from generator.pools import Pools
 from generator.sales import Moment
 from generator.streams import Array
 
 
-def table(told: Told, pools: Pools) -> pl.DataFrame:
-    """Return the lines of the day: of sales, oldest first, then of returns."""
+def tables(told: Told, names: pl.Series) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the lines of the day: of sales, oldest first, and of returns; `names` are those of all products."""
     sales, sold = told.sales, told.lines
     returned = np.zeros(len(sales), dtype=np.bool_)
     returned[documented(told)] = True
     back = told.back_lines.take(returned[told.back_lines.owner])
-    return pl.concat(
-        [
-            _rows(told, pools, sold, codes("O", sales.number[sold.owner]), Moment.ORDERED, 1),
-            _rows(told, pools, back, document_ids(told, back.owner), Moment.DOCUMENTED, -1),
-        ]
+    return (
+        _rows(told, names, sold, codes("O", sales.number[sold.owner]), Moment.ORDERED, 1),
+        _rows(told, names, back, document_ids(told, back.owner), Moment.DOCUMENTED, -1),
     )
 
 
-def _rows(told: Told, pools: Pools, lines: Lines, ids: pl.Series, moment: Moment, sign: int) -> pl.DataFrame:
+def _rows(told: Told, names: pl.Series, lines: Lines, ids: pl.Series, moment: Moment, sign: int) -> pl.DataFrame:
     sales, owner = told.sales, lines.owner
     currency, units = sales.currency[owner], told.shop.minor_units
     made = datetimes(told.seconds(sales.at[moment, owner], owner))
-    _, names = products.named(told.shop, pools)
     shipping = (told.amounts if sign > 0 else told.back).shipping[owner]
     return pl.DataFrame(
         {

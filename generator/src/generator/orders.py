@@ -10,7 +10,6 @@ from generator.columns import amounts as money
 from generator.columns import codes, datetimes, words
 from generator.customers import ids as customer_ids
 from generator.customers import places_of
-from generator.pools import Pools
 from generator.sales import Die, Moment
 from generator.shop import SECONDS_A_DAY, epoch_day, numbers
 from generator.stories import Document, End, Link
@@ -46,9 +45,9 @@ def documented(told: Told) -> Array:
     return np.flatnonzero(told.sales.at[Moment.DOCUMENTED] // SECONDS_A_DAY == told.lag)
 
 
-def table(told: Told, pools: Pools) -> pl.DataFrame:
-    """Return the orders created or changed on the day: sales, oldest first, then what follows sales."""
-    return pl.concat([_sales(told, pools), _following(told, pools)])
+def tables(told: Told, places: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the orders created or changed on the day: sales, oldest first, and what follows sales."""
+    return _sales(told, places), _following(told, places)
 
 
 def _documents(told: Told) -> Array:
@@ -71,7 +70,7 @@ def _versions(told: Told) -> tuple[Array, Array]:
     return which[order], as_of[order].astype(np.int64)
 
 
-def _sales(told: Told, pools: Pools) -> pl.DataFrame:
+def _sales(told: Told, places: pl.DataFrame) -> pl.DataFrame:
     sales = told.sales
     which, as_of = _versions(told)
     changes = sales.at[: Moment.DOCUMENTED][:, which]
@@ -90,7 +89,7 @@ def _sales(told: Told, pools: Pools) -> pl.DataFrame:
             "original_order_id": pl.Series([None], dtype=pl.String).new_from_index(0, len(which)),
             "status": words(STATUSES, np.where(unavailable, _UNAVAILABLE, status)),
             **_money(told, which, amounts, 1),
-            **_way(told, which, pools),
+            **_way(told, which, places),
             "ordered_at": times[Moment.ORDERED],
             "approved_at": times[Moment.APPROVED],
             "shipped_at": times[Moment.SHIPPED],
@@ -102,7 +101,7 @@ def _sales(told: Told, pools: Pools) -> pl.DataFrame:
     )
 
 
-def _following(told: Told, pools: Pools) -> pl.DataFrame:
+def _following(told: Told, places: pl.DataFrame) -> pl.DataFrame:
     sales = told.sales
     which = documented(told)
     documents = _documents(told)[which]
@@ -125,7 +124,7 @@ def _following(told: Told, pools: Pools) -> pl.DataFrame:
             ),
             "status": words(["approved"], np.zeros(len(which))),
             **_money(told, which, amounts, -1),
-            **_way(told, which, pools),
+            **_way(told, which, places),
             "ordered_at": made,
             "approved_at": made,
             "shipped_at": never,
@@ -148,15 +147,15 @@ def _money(told: Told, which: Array, amounts: Amounts, sign: int) -> dict[str, p
     }
 
 
-def _way(told: Told, which: Array, pools: Pools) -> dict[str, pl.Series]:
+def _way(told: Told, which: Array, places: pl.DataFrame) -> dict[str, pl.Series]:
     """Return how a document was sold and where it goes."""
     sales = told.sales
     place = places_of(sales.buyer[which])
     return {
         "channel": words(CHANNELS, channels(sales.dice[:, which])),
         "coupon_code": words(COUPONS, coupons(sales)[which]),
-        "ship_city": words(pools.places["city"], place),
-        "ship_region": words(pools.places["region"], place),
-        "ship_postal_code": words(pools.places["postal_code"], place),
-        "ship_country_code": words(pools.places["country_code"], place),
+        "ship_city": words(places["city"], place),
+        "ship_region": words(places["region"], place),
+        "ship_postal_code": words(places["postal_code"], place),
+        "ship_country_code": words(places["country_code"], place),
     }

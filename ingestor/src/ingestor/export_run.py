@@ -96,7 +96,8 @@ def _write_one(store: Store, entity: str, day: date, rows: DayRows | None) -> Ou
     data = (header + (rows.text if rows else "")).encode()
     numbers = {"rows": rows.rows if rows else 0, "bytes": len(data)}
     key = layout.landing(entity, day)
-    return Outcome(entity, day, "done" if put(store, key, data) else "unchanged", numbers)
+    _, written = put(store, key, [data])
+    return Outcome(entity, day, "done" if written else "unchanged", numbers)
 
 
 def _add_countries(connection: duckdb.DuckDBPyConnection) -> None:

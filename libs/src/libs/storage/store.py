@@ -118,16 +118,20 @@ def write_all(store: Store, keys: Sequence[str]) -> Iterator[list[ObjectWriter]]
         one.result()
 
 
-def put(store: Store, key: str, data: bytes) -> bool:
-    """Write an object, unless one of the same content stands there; tell whether it was written."""
+def put(store: Store, key: str, pieces: Sequence[bytes]) -> tuple[Checksums, bool]:
+    """Write an object, unless one of the same content stands there; return its checksums, and if it was written."""
     found = store.stat(key)
-    if found is not None and found.size == len(data):
+    if found is not None and found.size == sum(map(len, pieces)):
+        wanted = Checksums()
+        for piece in pieces:
+            wanted.update(piece)
         with store.read(key) as stream:
-            if checksums_of(stream).sha256 == hashlib.sha256(data).hexdigest():
-                return False
+            if checksums_of(stream).sha256 == wanted.sha256:
+                return wanted, False
     with store.write(key) as writer:
-        writer.write(data)
-    return True
+        for piece in pieces:
+            writer.write(piece)
+    return writer.checksums, True
 
 
 def checksums_of(stream: BinaryIO) -> Checksums:
