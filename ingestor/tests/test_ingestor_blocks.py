@@ -39,10 +39,11 @@ def by_blocks(data: bytes) -> list[Record]:
     st.sampled_from([(20, 30), (20, 16 << 20), (1 << 20, 16 << 20)]),
     st.sampled_from([1, 2, 3, 7, 1 << 20]),
     st.integers(1, 9),
+    st.sampled_from([1, 9, 1 << 14]),
 )
-@example(b"\n" + b"a" * 18 + b'\r","' + b"b" * 10, (20, 30), 1 << 20, 1)
+@example(b"\n" + b"a" * 18 + b'\r","' + b"b" * 10, (20, 30), 1 << 20, 1, 1)
 def test_blocks_hold_the_records_that_the_exact_reader_reads(
-    data: bytes, limits: tuple[int, int], block: int, lines: int
+    data: bytes, limits: tuple[int, int], block: int, lines: int, decoded: int
 ) -> None:
     record, line = limits
     with pytest.MonkeyPatch.context() as patch:
@@ -50,6 +51,7 @@ def test_blocks_hold_the_records_that_the_exact_reader_reads(
         patch.setattr(records, "MAX_LINE", line)
         patch.setattr(blocks, "BLOCK", block)
         patch.setattr(blocks, "LINES", lines)
+        patch.setattr(blocks, "DECODED", decoded)
         if line < 100:  # a BOM counts for the length of an overlong line, and such a header is refused anyway
             data = data.removeprefix(BOM)
         assert by_blocks(data) == list(read_records(io.BytesIO(data)))

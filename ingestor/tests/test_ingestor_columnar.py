@@ -86,6 +86,7 @@ def test_both_engines_write_the_same_bytes(seed: int, monkeypatch: pytest.Monkey
         monkeypatch.setattr(records, "MAX_RECORD", rng.choice([300, 1 << 20, 1 << 20]))
         monkeypatch.setattr(blocks, "BLOCK", rng.choice([1, 7, 100, 1000, 1 << 20, 1 << 20]))
         monkeypatch.setattr(blocks, "LINES", rng.choice([1, 2, 5, 1 << 15]))
+        monkeypatch.setattr(blocks, "DECODED", rng.choice([1, 20, 1 << 14]))
         monkeypatch.setattr(columnar, "FEW", rng.choice([1, 1, 1, 10, 200]))
         monkeypatch.setattr(seen, "RUN", rng.choice([1, 5, 1 << 20]))
         assert outcome("columnar", entity, data) == outcome("reference", entity, data), (entity, data)

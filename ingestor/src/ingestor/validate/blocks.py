@@ -22,6 +22,9 @@ BLOCK = 5 << 20
 LINES = 1 << 15
 """Lines of a block, and records of its islands, if not a few more: what is made of each may be longer than itself."""
 
+DECODED = 1 << 14
+"""Bytes decoded at once, if not some more to a line's end: what is decoded again behind an error, and kept in it."""
+
 Array = NDArray[np.int64]
 
 _LF, _CR, _QUOTE, _COMMA, _NUL, _ASCII = 10, 13, 34, 44, 0, 128
@@ -258,8 +261,17 @@ class _Lines:
         with suppress(pl.exceptions.ComputeError):
             pl.Series([self._data], dtype=pl.Binary).cast(pl.String)
             return []
-        suspects = np.unique(self._of(np.flatnonzero(self._codes >= _ASCII))).tolist()
-        return [line for line in suspects if not _is_utf8(self._data[self._starts[line] : self._ends[line]])]
+        found: list[int] = []
+        begin = 0
+        while begin < len(self._data):
+            end = self._data.find(b"\n", begin + DECODED) + 1 or len(self._data)
+            try:
+                self._data[begin:end].decode()
+                begin = end
+            except UnicodeDecodeError as error:  # and on behind the line
+                found.append(int(self._of(np.array(begin + error.start))))
+                begin = int(self._ends[found[-1]])
+        return found
 
     def _of(self, positions: Array) -> Array:
         """Tell which lines these positions are in."""
@@ -273,11 +285,3 @@ class _Lines:
                 return np.zeros(len(self._ends), np.bool_)
         counts = np.diff(np.searchsorted(found, self._ends), prepend=0)
         return np.not_equal(counts, commas)
-
-
-def _is_utf8(line: bytes) -> bool:
-    try:
-        line.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
