@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache, partial
 from itertools import chain
 
 import numpy as np
@@ -52,23 +52,24 @@ class Cohorts:
         self._shop = shop
         self._remembers = shop.orders_per_day * (HORIZON + 1) <= _KEPT_ORDERS
         self._drawn: Callable[[date], list[Sales]] = lru_cache(HORIZON + 1)(lambda day: list(draw(shop, day)))
-        self._told: Callable[[date], list[Told]] = lru_cache(1)(self._tell)
+        self._parts: Callable[[date], list[Callable[[], Told]]] = lru_cache(1)(self._make_parts)
 
-    def told_on(self, day: date) -> list[Told]:
-        """Return the sales that the files of a day tell of, oldest first; many of them in parts."""
-        return self._told(day)
+    def told_on(self, day: date) -> list[Callable[[], Told]]:
+        """Return the sales that the files of a day tell of, oldest first, in parts; each is priced when first asked."""
+        return self._parts(day)
 
-    def _tell(self, day: date) -> list[Told]:
+    def _make_parts(self, day: date) -> list[Callable[[], Told]]:
         lags = range(min(HORIZON, (day - self._shop.opened).days), -1, -1)
         if self._remembers:
-            sales = [happening(chunk, lag) for lag in lags for chunk in self._drawn(day - timedelta(lag))]
-            return [_priced(self._shop, day, Sales.together(sales))]
-        with ThreadPoolExecutor(os.cpu_count()) as threads:  # numpy works outside of Python's lock
-            return list(chain.from_iterable(threads.map(lambda lag: self._drawn_and_priced(day, lag), lags)))
+            found = [happening(chunk, lag) for lag in lags for chunk in self._drawn(day - timedelta(lag))]
+            parts = [Sales.together(found)]
+        else:
+            with ThreadPoolExecutor(os.cpu_count()) as threads:  # numpy works outside of Python's lock
+                parts = list(chain.from_iterable(threads.map(lambda lag: self._parts_of(day, lag), lags)))
+        return [cache(partial(_priced, self._shop, day, sales)) for sales in parts]
 
-    def _drawn_and_priced(self, day: date, lag: int) -> list[Told]:
-        drawn = draw(self._shop, day - timedelta(lag), lag)
-        return [_priced(self._shop, day, sales) for sales in _gathered(drawn)]
+    def _parts_of(self, day: date, lag: int) -> list[Sales]:
+        return list(_gathered(draw(self._shop, day - timedelta(lag), lag)))
 
 
 def _gathered(drawn: Iterable[Sales]) -> Iterator[Sales]:

@@ -54,7 +54,7 @@ class Files:
         else:
             tables = self._tables_of(entity)
             with ThreadPoolExecutor(os.cpu_count()) as threads:
-                parts = threads.map(lambda told: [work(table) for table in tables(told)], self._cohorts.told_on(day))
+                parts = threads.map(lambda part: [work(table) for table in tables(part())], self._cohorts.told_on(day))
                 yield from chain.from_iterable(zip(*parts, strict=True))
 
     def _tables_of(self, entity: str) -> Callable[[Told], tuple[pl.DataFrame, ...]]:
