@@ -161,7 +161,7 @@ bench-marts *options:
 bench-ingest *options:
   @uv run --group bench python bench/ingest.py {{ options }}
 
-# 500,000 orders: the generator against Polars writing the same rows, Faker, Mimesis and jafgen (see bench/README.md)
+# A million orders: the generator against Polars writing the same rows, Faker, Mimesis and jafgen (see bench/README.md)
 [group('develop')]
 bench-generate *options:
   @uv run --group bench python bench/generate.py {{ options }}

@@ -1,7 +1,7 @@
 """The command line of the generator."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from typing import NoReturn
 
@@ -25,20 +25,24 @@ def generate(files: Files, plan: Plan, store: Store, entity: str, day: date) -> 
     pieces, truths = files.pieces(entity, day), list[Truth]()
     if plan.rate:
         damaged, truths = damage(files.shop, plan, entity, day, b"".join(pieces))
-        pieces = [damaged]
-    told_anew = _put_truth(store, layout.faults(entity, day), "".join(truth.to_line() for truth in truths).encode())
-    checksums, written = put(store, layout.landing(entity, day), pieces)
+        pieces = iter([damaged])
+    truth_changed = _put_truth(store, layout.faults(entity, day), "".join(one.to_line() for one in truths).encode())
+    lines: list[int] = []
+    checksums, written = put(store, layout.landing(entity, day), _counted(pieces, lines))
     return Outcome(
         entity,
         day,
-        "done" if told_anew or written else "unchanged",
-        numbers={
-            "rows": sum(piece.count(b"\n") for piece in pieces) - 1,
-            "faults": len(truths),
-            "bytes": checksums.size,
-        },
+        "done" if truth_changed or written else "unchanged",
+        numbers={"rows": sum(lines) - 1, "faults": len(truths), "bytes": checksums.size},
         details={"url": store.url(layout.landing(entity, day)), "sha256": checksums.sha256},
     )
+
+
+def _counted(pieces: Iterable[bytes], lines: list[int]) -> Iterator[bytes]:
+    """Note how many lines each piece has, as it goes by."""
+    for piece in pieces:
+        lines.append(piece.count(b"\n"))
+        yield piece
 
 
 def _put_truth(store: Store, key: str, data: bytes) -> bool:

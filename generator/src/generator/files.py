@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
-from itertools import chain
 from typing import TypeVar
 
 import polars as pl
@@ -34,10 +33,11 @@ class Files:
         """
         return pl.concat(self._each(entity, day, lambda table: table))
 
-    def pieces(self, entity: str, day: date) -> list[bytes]:
-        """Return the file of an entity and a day as canonical CSV, in pieces: its header, then its rows."""
+    def pieces(self, entity: str, day: date) -> Iterator[bytes]:
+        """Iterate over the file of an entity and a day as canonical CSV, in pieces: its header, then its rows."""
         header = ",".join(column.name for column in contract_of(entity).columns())
-        return [f"{header}\n".encode(), *self._each(entity, day, canonical_csv)]
+        yield f"{header}\n".encode()
+        yield from self._each(entity, day, canonical_csv)
 
     def csv(self, entity: str, day: date) -> bytes:
         """Return the file of an entity and a day as canonical CSV."""
@@ -55,7 +55,11 @@ class Files:
             tables = self._tables_of(entity)
             with ThreadPoolExecutor(os.cpu_count()) as threads:
                 parts = threads.map(lambda part: [work(table) for table in tables(part())], self._cohorts.told_on(day))
-                yield from chain.from_iterable(zip(*parts, strict=True))
+                ends: list[T] = []
+                for begin, *end in parts:
+                    yield begin
+                    ends += end
+                yield from ends
 
     def _tables_of(self, entity: str) -> Callable[[Told], tuple[pl.DataFrame, ...]]:
         """Return what makes the tables of sales; all their rows of the first table come first in the file."""

@@ -2,7 +2,7 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import BinaryIO, Protocol
@@ -118,16 +118,21 @@ def write_all(store: Store, keys: Sequence[str]) -> Iterator[list[ObjectWriter]]
         one.result()
 
 
-def put(store: Store, key: str, pieces: Sequence[bytes]) -> tuple[Checksums, bool]:
-    """Write an object, unless one of the same content stands there; return its checksums, and if it was written."""
+def put(store: Store, key: str, pieces: Iterable[bytes]) -> tuple[Checksums, bool]:
+    """Write an object, unless one of the same content stands there; return its checksums, and if it was written.
+
+    Where none stands, pieces are written as they come.
+    """
     found = store.stat(key)
-    if found is not None and found.size == sum(map(len, pieces)):
+    if found is not None:
+        pieces = list(pieces)
         wanted = Checksums()
         for piece in pieces:
             wanted.update(piece)
-        with store.read(key) as stream:
-            if checksums_of(stream).sha256 == wanted.sha256:
-                return wanted, False
+        if found.size == wanted.size:
+            with store.read(key) as stream:
+                if checksums_of(stream).sha256 == wanted.sha256:
+                    return wanted, False
     with store.write(key) as writer:
         for piece in pieces:
             writer.write(piece)
