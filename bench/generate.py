@@ -36,7 +36,7 @@ import sys
 from generator.files import Files
 from generator.shop import Shop
 from libs.stage.command import day
-Files(Shop(orders_per_day=int(sys.argv[1]))).table("orders", day(sys.argv[2])).write_ipc(sys.argv[3])
+Files(Shop(orders_per_day=int(sys.argv[1]))).table("orders", day(sys.argv[2])).rechunk().write_ipc(sys.argv[3])
 """
 _POLARS = """
 import polars, sys

@@ -3,13 +3,15 @@ import hashlib
 import os
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 
 import numpy as np
 import pytest
 from generator_reading import days
 
-from generator import stories
+from generator import payments, stories
 from generator.files import Files
 from generator.sales import HORIZON, NEVER, QUIET_AFTER, Sales, draw, happening
 from generator.seasons import black_friday, sales_on
@@ -31,14 +33,56 @@ def test_a_day_alone_has_the_bytes_it_has_in_any_order_and_company():
             assert Files(SHOP).csv(name, day) == in_a_range[name, day]
 
 
-def test_a_shop_too_big_to_be_remembered_has_the_same_bytes(monkeypatch):
-    """Its files are made in parts: of each day looked back at some, here with one sale or a few."""
+@pytest.mark.parametrize("part", [1, 1 << 16])
+def test_a_shop_too_big_to_be_remembered_has_the_same_bytes(monkeypatch, part):
+    """Its files are made in parts: of each day looked back at one, or some with few sales each."""
     day = SHOP.opened + timedelta(33)
     remembered = {name: Files(SHOP).csv(name, day) for name in ENTITIES}
     monkeypatch.setattr("generator.cohorts._KEPT_ORDERS", 0)
-    monkeypatch.setattr("generator.cohorts._PART", 1)
+    monkeypatch.setattr("generator.cohorts._PART", part)
     files = Files(SHOP)
     assert {name: files.csv(name, day) for name in ENTITIES} == remembered
+
+
+@pytest.mark.parametrize("name", ENTITIES)
+def test_a_table_is_what_the_file_holds(name):
+    files, day = Files(SHOP), SHOP.opened + timedelta(3)
+    table = files.table(name, day)
+    assert table.columns == [column.name for column in ENTITIES[name].columns()]
+    assert files.csv(name, day).split(b"\n", 1)[0] == ",".join(table.columns).encode()
+    assert files.csv(name, day).count(b"\n") == 1 + table.height
+
+
+def test_no_part_is_made_that_nobody_fetches(monkeypatch):
+    """As where the disk is full; and the next file is whole."""
+    monkeypatch.setattr("generator.cohorts._KEPT_ORDERS", 0)
+    day, files, made, ended = SHOP.opened + timedelta(20), Files(SHOP), [], threading.Event()
+
+    class Threads(ThreadPoolExecutor):
+        def shutdown(self, wait=True, *, cancel_futures=False):
+            super().shutdown(wait=False, cancel_futures=cancel_futures)
+            ended.set()
+            super().shutdown(wait=wait)
+
+    def table(told, table=payments.table):
+        made.append(told)
+        assert len(made) == 1 or ended.wait(60)
+        return table(told)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.cpu_count", lambda: 2)
+        patch.setattr("generator.files.ThreadPoolExecutor", Threads)
+        patch.setattr("generator.files.payments.table", table)
+        pieces = files.pieces("payments", day)
+        next(pieces)
+        pieces.close()
+    assert len(made) <= 3
+    assert files.csv("payments", day) == Files(SHOP).csv("payments", day)
+
+
+def test_a_name_that_is_no_entity_has_no_file():
+    with pytest.raises(KeyError, match="coupons"):
+        Files(SHOP).csv("coupons", SHOP.opened)
 
 
 def test_the_bytes_of_a_day_are_pinned():

@@ -4,8 +4,10 @@ import errno
 import hashlib
 import itertools
 import os
+import resource
 import threading
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from libs.errors import CallError, ConflictError, ObjectNotFoundError, StoreErro
 from libs.storage import open_store
 from libs.storage.local import LocalStore
 from libs.storage.store import Store, checksums_of, write_all
+from libs.storage.store import put as put_pieces
 
 
 @pytest.fixture(params=["local", pytest.param("gcs", marks=pytest.mark.docker)])
@@ -232,6 +235,19 @@ def test_a_disk_that_fails_meanwhile_is_told_and_nothing_is_left(
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
+def test_a_file_that_gets_too_big_is_told_and_nothing_is_left(tmp_path: Path) -> None:
+    """Its last bytes cannot be written when it is closed, either."""
+    store, limits = LocalStore(str(tmp_path)), resource.getrlimit(resource.RLIMIT_FSIZE)
+    with pytest.raises(StoreError, match=r"cannot write .*a: File too large"):
+        try:
+            with store.write("a") as writer:
+                writer.write(b"x" * 3000)
+                resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
 def test_an_unwritable_folder_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     store = LocalStore(str(tmp_path / "file" / "lake"))
@@ -263,6 +279,30 @@ def test_what_killed_writers_left_is_swept_after_a_day(tmp_path: Path) -> None:
     put(LocalStore(str(tmp_path)), "a", b"x")
     assert [path.name for path in leftovers.iterdir()] == ["young"]
     assert list(LocalStore(str(tmp_path)).list("")) == ["a"]
+
+
+def test_pieces_are_put_unless_they_stand_there(store: Store) -> None:
+    checksums, written = put_pieces(store, "a", iter([b"one,", b"", b"two"]))
+    assert (written, get(store, "a")) == (True, b"one,two")
+    assert checksums.sha256 == hashlib.sha256(b"one,two").hexdigest()
+    again, written = put_pieces(store, "a", iter([b"one", b",two"]))
+    assert (written, again.sha256, again.crc32c, again.size) == (False, checksums.sha256, checksums.crc32c, 7)
+    _, written = put_pieces(store, "a", iter([b"one,", b"six"]))
+    assert (written, get(store, "a")) == (True, b"one,six")
+
+
+@pytest.mark.parametrize("before", [None, b"before"])
+def test_pieces_that_cannot_be_made_leave_what_stood_there(store: Store, before: bytes | None) -> None:
+    def pieces() -> Iterator[bytes]:
+        yield b"one"
+        raise ValueError("no more")
+
+    if before is not None:
+        put(store, "a", before)
+    with pytest.raises(ValueError, match="no more"):
+        put_pieces(store, "a", pieces())
+    assert list(store.list("")) == ([] if before is None else ["a"])
+    assert before is None or get(store, "a") == before
 
 
 def test_a_listing_tells_what_was_changed(store: Store) -> None:

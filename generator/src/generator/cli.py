@@ -27,21 +27,21 @@ def generate(files: Files, plan: Plan, store: Store, entity: str, day: date) -> 
         damaged, truths = damage(files.shop, plan, entity, day, b"".join(pieces))
         pieces = iter([damaged])
     truth_changed = _put_truth(store, layout.faults(entity, day), "".join(one.to_line() for one in truths).encode())
-    lines: list[int] = []
-    checksums, written = put(store, layout.landing(entity, day), _counted(pieces, lines))
+    counts: list[int] = []
+    checksums, written = put(store, layout.landing(entity, day), _counted(pieces, counts))
     return Outcome(
         entity,
         day,
         "done" if truth_changed or written else "unchanged",
-        numbers={"rows": sum(lines) - 1, "faults": len(truths), "bytes": checksums.size},
+        numbers={"rows": sum(counts) - 1, "faults": len(truths), "bytes": checksums.size},
         details={"url": store.url(layout.landing(entity, day)), "sha256": checksums.sha256},
     )
 
 
-def _counted(pieces: Iterable[bytes], lines: list[int]) -> Iterator[bytes]:
+def _counted(pieces: Iterable[bytes], counts: list[int]) -> Iterator[bytes]:
     """Note how many lines each piece has, as it goes by."""
     for piece in pieces:
-        lines.append(piece.count(b"\n"))
+        counts.append(piece.count(b"\n"))
         yield piece
 
 

@@ -19,7 +19,7 @@ _KEPT_ORDERS = 1_500_000
 """Sales kept in memory from one day of a range to the next, if that is enough for all the days looked back at."""
 
 _PART = 1 << 16
-"""Sales of a part, if not some more: enough to make what is done once for each cost little."""
+"""Sales of a day that make a part, if not some more: enough to make what is done once for each cost little."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,7 +14,7 @@ from generator.streams import Array
 
 
 def tables(told: Told, names: pl.Series) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return the lines of the day: of sales, oldest first, and of returns; `names` are those of all products."""
+    """Return the lines of the sales told of, oldest first, and of their returns; `names` are those of all products."""
     sales, sold = told.sales, told.lines
     returned = np.zeros(len(sales), dtype=np.bool_)
     returned[documented(told)] = True

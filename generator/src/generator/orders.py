@@ -46,7 +46,7 @@ def documented(told: Told) -> Array:
 
 
 def tables(told: Told, places: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return the orders created or changed on the day: sales, oldest first, and what follows sales."""
+    """Return the orders created or changed on the day, of the sales told of: these, oldest first, and what follows."""
     return _sales(told, places), _following(told, places)
 
 

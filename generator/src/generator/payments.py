@@ -71,7 +71,7 @@ class Movements(Arrays):
 
 
 def table(told: Told) -> pl.DataFrame:
-    """Return the payments created or changed on the day."""
+    """Return the payments created or changed on the day, of the sales told of."""
     sales = told.sales
     movements = _movements(told)
     created, changed = _told_of(movements.made, movements.decided, movements.late, told.lag[movements.sale])

@@ -23,11 +23,11 @@ LINES = 1 << 15
 """Lines of a block, and records of its islands, if not a few more: what is made of each may be longer than itself."""
 
 DECODED = 1 << 14
-"""Bytes decoded at once, if not some more to a line's end: what is decoded again behind an error, and kept in it."""
+"""Bytes decoded at once, if not some more to a line's end; an error keeps a copy of them."""
 
 Array = NDArray[np.int64]
 
-_LF, _CR, _QUOTE, _COMMA, _NUL, _ASCII = 10, 13, 34, 44, 0, 128
+_LF, _CR, _QUOTE, _COMMA, _NUL = 10, 13, 34, 44, 0
 
 
 @dataclass(frozen=True)

@@ -39,35 +39,41 @@ class _Told(AbstractContextManager[None]):
 class _FileWriter:
     """Writes a file; the disk is let take what there is while more is made, so that its end is not waited for long."""
 
-    def __init__(self, file: IO[bytes], told: AbstractContextManager[None], threads: ExitStack) -> None:
+    def __init__(self, file: IO[bytes], told: AbstractContextManager[None], ends: ExitStack) -> None:
         self._file = file
         self._told = told
-        self._threads = threads
+        self._ends = ends
         self._unsynced = 0
-        self._syncs: list[Future[None]] = []
+        self._syncing: Future[None] | None = None
         self.checksums = Checksums()
 
     def write(self, data: bytes, /) -> int:
         self.checksums.update(data)
         with self._told:
             written = self._file.write(data)
-        self._unsynced += written
-        if self._unsynced >= _SYNCED_AT_ONCE and (not self._syncs or self._syncs[-1].done()):
-            self._syncs.append(self._thread.submit(os.fsync, self._file.fileno()))
-            self._unsynced = 0
+            self._unsynced += written
+            if self._unsynced >= _SYNCED_AT_ONCE and (self._syncing is None or self._syncing.done()):
+                self._settle()
+                self._syncing = self._thread.submit(os.fsync, self._file.fileno())
+                self._unsynced = 0
         return written
 
-    def sync(self) -> None:
-        """Wait until all is on the disk. An error is told to one sync only, so each is asked."""
+    def finish(self) -> None:
+        """Wait until all is on the disk, and close the file."""
         with self._told:
-            for begun in self._syncs:
-                begun.result()
+            self._settle()
             self._file.flush()
             os.fsync(self._file.fileno())
+            self._file.close()
+
+    def _settle(self) -> None:
+        """Wait for a sync. Each is asked, for the system tells an error only once."""
+        if self._syncing is not None:
+            self._syncing.result()
 
     @cached_property
     def _thread(self) -> ThreadPoolExecutor:
-        return self._threads.enter_context(ThreadPoolExecutor(1))
+        return self._ends.enter_context(ThreadPoolExecutor(1))
 
 
 class LocalStore:
@@ -109,13 +115,15 @@ class LocalStore:
         with self._told("write", key):
             temporary = self._temporary_file()
         try:
-            with temporary, ExitStack() as threads:
-                writer = _FileWriter(temporary, self._told("write", key), threads)
+            with ExitStack() as ends:
+                writer = _FileWriter(temporary, self._told("write", key), ends)
                 yield writer
-                writer.sync()
+                writer.finish()
             with self._told("write", key):
                 _in_folder(self._path(key), Path(temporary.name).rename)
         except BaseException:
+            with suppress(OSError):  # of what could not be written: it is tried again
+                temporary.close()
             Path(temporary.name).unlink(missing_ok=True)
             raise
 
