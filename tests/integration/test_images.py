@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml  # type: ignore[import-untyped]
 from stages import ROOT, call, objects, tables
 
 pytestmark = pytest.mark.docker
@@ -136,7 +137,13 @@ def test_neither_history_nor_settings_hold_anything_of_the_builder(image: str) -
     config = inspected(f"shop-elt/{image}:{TAG}")["Config"]
     own = {one.partition("=")[0] for one in {*config["Env"]} - {*(inspected(BASE)["Config"]["Env"] or [])}}
     known = {"PATH", "WAREHOUSE", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "DAGSTER_HOME", "DBT_MANIFEST"}
-    assert own <= known | {"DBT_PROJECT_DIR", "DBT_TARGET_PATH", "DBT_LOG_PATH", "DBT_PARTIAL_PARSE_FILE_PATH"}
+    assert own <= known | {
+        "DBT_PROJECT_DIR",
+        "DBT_TARGET_PATH",
+        "DBT_LOG_PATH",
+        "DBT_PARTIAL_PARSE_FILE_PATH",
+        "DUCKDB_MEMORY_LIMIT",
+    }
     history = docker("history", "--no-trunc", "--format", "{{.CreatedBy}}", f"shop-elt/{image}:{TAG}")
     said = history + json.dumps(config)
     assert not re.search("://[^/ ]+@", said)
@@ -155,9 +162,16 @@ def test_the_image_of_the_orchestrator_has_the_manifest_of_the_one_of_dbt(tmp_pa
     assert (tmp_path / "manifest.json").read_text() == of_dbt
 
 
-def test_dbt_starts_with_the_project_parsed() -> None:
-    where = ["--project-dir", "/opt/dbt", "--profiles-dir", "/opt/dbt"]
-    said = run("dbt-stage", "parse", *where, "--log-level", "debug", options=["--entrypoint", "dbt"])
+@pytest.mark.parametrize("where", ["alone", "in the stack"])
+def test_dbt_starts_with_the_project_parsed(where: str) -> None:
+    """A profile that is not the one it was parsed with, by a variable for example, would have it parsed anew."""
+    options = ["--entrypoint", "dbt"]
+    if where == "in the stack":
+        environment = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["x-dagster"]["environment"]
+        usual = environment["DUCKDB_MEMORY_LIMIT"].removeprefix("${DUCKDB_MEMORY_LIMIT:-").removesuffix("}")
+        options += [f"--env=DUCKDB_MEMORY_LIMIT={usual}", f"--env=WAREHOUSE={environment['WAREHOUSE']}"]
+    project = ["--project-dir", "/opt/dbt", "--profiles-dir", "/opt/dbt"]
+    said = run("dbt-stage", "parse", *project, "--log-level", "debug", options=options)
     assert "no changes found, skipping parsing" in said
 
 
