@@ -65,11 +65,9 @@ class Cohorts:
             parts = [Sales.together(found)]
         else:
             with ThreadPoolExecutor(os.cpu_count()) as threads:  # numpy works outside of Python's lock
-                parts = list(chain.from_iterable(threads.map(lambda lag: self._parts_of(day, lag), lags)))
+                drawn = threads.map(lambda lag: list(_gathered(draw(self._shop, day - timedelta(lag), lag))), lags)
+                parts = list(chain.from_iterable(drawn))
         return [cache(partial(_priced, self._shop, day, sales)) for sales in parts]
-
-    def _parts_of(self, day: date, lag: int) -> list[Sales]:
-        return list(_gathered(draw(self._shop, day - timedelta(lag), lag)))
 
 
 def _gathered(drawn: Iterable[Sales]) -> Iterator[Sales]:

@@ -7,8 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from functools import cached_property
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from stat import S_ISREG
 from typing import IO, BinaryIO, TypeVar
@@ -39,10 +38,10 @@ class _Told(AbstractContextManager[None]):
 class _FileWriter:
     """Writes a file; the disk is let take what there is while more is made, so that its end is not waited for long."""
 
-    def __init__(self, file: IO[bytes], told: AbstractContextManager[None], ends: ExitStack) -> None:
+    def __init__(self, file: IO[bytes], told: AbstractContextManager[None], thread: ThreadPoolExecutor) -> None:
         self._file = file
         self._told = told
-        self._ends = ends
+        self._thread = thread
         self._unsynced = 0
         self._syncing: Future[None] | None = None
         self.checksums = Checksums()
@@ -70,10 +69,6 @@ class _FileWriter:
         """Wait for a sync. Each is asked, for the system tells an error only once."""
         if self._syncing is not None:
             self._syncing.result()
-
-    @cached_property
-    def _thread(self) -> ThreadPoolExecutor:
-        return self._ends.enter_context(ThreadPoolExecutor(1))
 
 
 class LocalStore:
@@ -115,8 +110,8 @@ class LocalStore:
         with self._told("write", key):
             temporary = self._temporary_file()
         try:
-            with ExitStack() as ends:
-                writer = _FileWriter(temporary, self._told("write", key), ends)
+            with ThreadPoolExecutor(1) as thread:
+                writer = _FileWriter(temporary, self._told("write", key), thread)
                 yield writer
                 writer.finish()
             with self._told("write", key):

@@ -126,10 +126,10 @@ def put(store: Store, key: str, pieces: Iterable[bytes]) -> tuple[Checksums, boo
     found = store.stat(key)
     if found is not None:
         pieces = list(pieces)
-        wanted = Checksums()
-        for piece in pieces:
-            wanted.update(piece)
-        if found.size == wanted.size:
+        if found.size == sum(map(len, pieces)):
+            wanted = Checksums()
+            for piece in pieces:
+                wanted.update(piece)
             with store.read(key) as stream:
                 if checksums_of(stream).sha256 == wanted.sha256:
                     return wanted, False
