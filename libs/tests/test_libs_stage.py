@@ -5,6 +5,8 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from libs import layout, manifest
 from libs.cli import main as libs_main
@@ -62,6 +64,13 @@ def test_a_manifest_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert found is not None
     assert found[0] == a_manifest()
     assert found[0].to_bytes() == a_manifest().to_bytes()
+
+
+@given(errors=st.dictionaries(st.text(), st.integers(0, 10**12)), extra=st.lists(st.text()))
+def test_a_manifest_is_json_with_sorted_keys_and_an_indent_of_two(errors: dict[str, int], extra: list[str]) -> None:
+    its = a_manifest().model_copy(update={"errors": errors, "drift": Drift(extra=tuple(extra))})
+    text = json.dumps(its.model_dump(mode="json"), sort_keys=True, indent=2, ensure_ascii=False) + "\n"
+    assert its.to_bytes() == text.encode()
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b"\xff", b'{"entity": 1}'])

@@ -88,8 +88,9 @@ def test_a_failing_writer_leaves_what_was_there(store: Store) -> None:
     assert list(store.list("")) == ["a"]
 
 
-def test_objects_written_together_stand_when_the_block_has_ended(store: Store) -> None:
-    with write_all(store, ["a/1", "a/2", "b"]) as writers:
+@pytest.mark.parametrize("side_by_side", [True, False])
+def test_objects_written_together_stand_when_the_block_has_ended(store: Store, side_by_side: bool) -> None:
+    with write_all(store, ["a/1", "a/2", "b"], side_by_side=side_by_side) as writers:
         for number, writer in enumerate(writers):
             writer.write(bytes([number]) * 100_000)
         assert not list(store.list(""))
@@ -98,9 +99,13 @@ def test_objects_written_together_stand_when_the_block_has_ended(store: Store) -
     }
 
 
-def test_of_objects_written_together_none_is_left_if_the_block_fails(store: Store) -> None:
+@pytest.mark.parametrize("side_by_side", [True, False])
+def test_of_objects_written_together_none_is_left_if_the_block_fails(store: Store, side_by_side: bool) -> None:
     put(store, "b", b"before")
-    with pytest.raises(RuntimeError, match="on purpose"), write_all(store, ["a", "b"]) as writers:
+    with (
+        pytest.raises(RuntimeError, match="on purpose"),
+        write_all(store, ["a", "b"], side_by_side=side_by_side) as writers,
+    ):
         for writer in writers:
             writer.write(b"half")
         raise RuntimeError("on purpose")

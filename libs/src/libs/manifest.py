@@ -3,11 +3,11 @@
 It holds no clock, no run id and no generation, so that equal work gives equal bytes.
 """
 
-import json
 from datetime import date
-from typing import Self
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import to_json
 
 from libs import layout
 from libs.errors import ManifestError
@@ -74,7 +74,7 @@ class Manifest(_Part):
 
     def to_bytes(self) -> bytes:
         """Render the manifest; equal manifests are equal bytes."""
-        return (json.dumps(self.model_dump(mode="json"), sort_keys=True, indent=2, ensure_ascii=False) + "\n").encode()
+        return to_json(_in_order(self.model_dump(mode="json")), indent=2) + b"\n"
 
     @classmethod
     def from_bytes(cls, data: bytes, where: str) -> Self:
@@ -87,6 +87,11 @@ class Manifest(_Part):
             raise ManifestError(
                 f"{where} is no manifest ({field}: {first['msg']}): ingest the partition again"
             ) from error
+
+
+def _in_order(value: Any) -> Any:
+    """Sort the keys of a JSON object."""
+    return {key: _in_order(value[key]) for key in sorted(value)} if isinstance(value, dict) else value
 
 
 def find(store: Store, entity: str, day: date) -> tuple[Manifest, str] | None:

@@ -35,6 +35,11 @@ class Params(TypedDict):
     launch: str
 
 
+def launched() -> bool:
+    """Tell whether there is a launcher that messages go to."""
+    return DAGSTER_PIPES_CONTEXT_ENV_VAR in os.environ
+
+
 @contextmanager
 def opened() -> Iterator[Send]:
     """Open the way to the launcher and yield what sends a message; where nobody launched the stage, it does nothing.
@@ -42,7 +47,7 @@ def opened() -> Iterator[Send]:
     A message is any JSON object. What sends may be called from several threads. Raises StoreError where the store
     cannot be written to.
     """
-    if DAGSTER_PIPES_CONTEXT_ENV_VAR not in os.environ:
+    if not launched():
         yield lambda _: None
         return
     with open_dagster_pipes(message_writer=_Writer()) as pipes:

@@ -1,13 +1,15 @@
-"""Objects as files below a local folder."""
+"""Objects as files below a local folder. Paths are texts: pathlib takes longer than the system to open a file."""
 
 import fcntl
 import hashlib
+import itertools
 import os
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 from stat import S_ISREG
 from typing import IO, BinaryIO, TypeVar
@@ -27,21 +29,22 @@ _SYNCED_AT_ONCE = 32 << 20
 class _Told(AbstractContextManager[None]):
     """Turn the system's errors into words for people. May be entered again and again."""
 
-    def __init__(self, what: str) -> None:
-        self._what = what
+    def __init__(self, store: "LocalStore", verb: str, key: str) -> None:
+        self._what = store, verb, key
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if isinstance(error, OSError):
-            raise StoreError(f"{self._what}: {error.strerror or error}") from error
+            store, verb, key = self._what
+            raise StoreError(f"cannot {verb} {store.url(key)}: {error.strerror or error}") from error
 
 
 class _FileWriter:
     """Writes a file; the disk is let take what there is while more is made, so that its end is not waited for long."""
 
-    def __init__(self, file: IO[bytes], told: AbstractContextManager[None], thread: ThreadPoolExecutor) -> None:
+    def __init__(self, file: IO[bytes], told: AbstractContextManager[None], threads: ExitStack) -> None:
         self._file = file
         self._told = told
-        self._thread = thread
+        self._threads = threads
         self._unsynced = 0
         self._syncing: Future[None] | None = None
         self.checksums = Checksums()
@@ -56,6 +59,10 @@ class _FileWriter:
                 self._syncing = self._thread.submit(os.fsync, self._file.fileno())
                 self._unsynced = 0
         return written
+
+    @cached_property
+    def _thread(self) -> ThreadPoolExecutor:
+        return self._threads.enter_context(ThreadPoolExecutor(1))
 
     def finish(self) -> None:
         """Wait until all is on the disk, and close the file."""
@@ -76,12 +83,15 @@ class LocalStore:
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
-        self._root = Path(uri).absolute()
+        self._shown = "" if Path(uri) == Path() else str(Path(uri))
+        self._root = str(Path(uri).absolute())
         self._swept = False
+        self._id = uuid.uuid4().hex
+        self._count = itertools.count()
 
     def url(self, key: str) -> str:
         """Return the path of an object's file."""
-        return str(Path(self.uri) / key)
+        return os.path.join(self._shown, key)
 
     def stat(self, key: str) -> Stat | None:
         """Return a file's size and checksum, for which it is read."""
@@ -97,9 +107,9 @@ class LocalStore:
         """Open a file for reading."""
         with self._told("read", key):
             try:
-                file = self._path(key).open("rb")
+                file = open(self._path(key), "rb")  # noqa: SIM115
             except (FileNotFoundError, NotADirectoryError):
-                missing = "" if self._root.is_dir() else f" (there is no folder {self.uri})"
+                missing = "" if os.path.isdir(self._root) else f" (there is no folder {self.uri})"
                 raise ObjectNotFoundError(f"{self.url(key)} does not exist{missing}") from None
         with file:
             yield file
@@ -110,12 +120,12 @@ class LocalStore:
         with self._told("write", key):
             temporary = self._temporary_file()
         try:
-            with ThreadPoolExecutor(1) as thread:
-                writer = _FileWriter(temporary, self._told("write", key), thread)
+            with ExitStack() as threads:
+                writer = _FileWriter(temporary, self._told("write", key), threads)
                 yield writer
                 writer.finish()
             with self._told("write", key):
-                _in_folder(self._path(key), Path(temporary.name).rename)
+                _in_folder(self._path(key), lambda path: os.rename(temporary.name, path))
         except BaseException:
             with suppress(OSError):  # of what could not be written: it is tried again
                 temporary.close()
@@ -126,7 +136,8 @@ class LocalStore:
         """Return a file's bytes; their version is their sha256."""
         with self._told("read", key):
             try:
-                data = self._path(key).read_bytes()
+                with open(self._path(key), "rb") as file:
+                    data = file.read()
             except (FileNotFoundError, NotADirectoryError):
                 return None
         return data, hashlib.sha256(data).hexdigest()
@@ -134,7 +145,7 @@ class LocalStore:
     def write_if(self, key: str, data: bytes, version: str | None) -> None:
         """Compare and set under a lock on the file's folder, which the system releases however the process ends."""
         with self._told("write", key):
-            descriptor = _in_folder(self._path(key), lambda path: os.open(path.parent, os.O_RDONLY))
+            descriptor = _in_folder(self._path(key), lambda path: os.open(os.path.dirname(path), os.O_RDONLY))
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             found = self.read_versioned(key)
@@ -151,45 +162,45 @@ class LocalStore:
 
     def listing(self, prefix: str) -> Iterator[Listed]:
         """Iterate over the files below a prefix, in the order of their keys; fingerprints are of size and time."""
-        folder = self._root / prefix.rpartition("/")[0]
+        root = Path(self._root)
         with self._told("list", prefix):
-            found = sorted(_files(folder))
+            found = sorted(_files(root / prefix.rpartition("/")[0]))
         for path, stat in found:
-            key = path.relative_to(self._root).as_posix()
-            if key.startswith(prefix) and self._root / _TEMPORARY not in path.parents:
+            key = path.relative_to(root).as_posix()
+            if key.startswith(prefix) and root / _TEMPORARY not in path.parents:
                 yield Listed(key, stat.st_size, f"{stat.st_size}-{stat.st_mtime_ns}")
 
     def delete(self, key: str) -> None:
         """Remove a file, and its folder if that is empty then."""
         with self._told("delete", key):
-            self._path(key).unlink(missing_ok=True)
+            Path(self._path(key)).unlink(missing_ok=True)
         with suppress(OSError):
-            self._path(key).parent.rmdir()
+            os.rmdir(os.path.dirname(self._path(key)))
 
-    def _path(self, key: str) -> Path:
+    def _path(self, key: str) -> str:
         if key.startswith("/") or ".." in key.split("/"):
             raise ValueError(f"not a key of an object: {key!r}")
-        return self._root / key
+        return os.path.join(self._root, key)
 
     def _temporary_file(self) -> IO[bytes]:
-        folder = self._root / _TEMPORARY
+        folder = os.path.join(self._root, _TEMPORARY)
         if not self._swept:
             self._swept = True
-            _sweep(folder)
+            _sweep(Path(folder))
         # With the mode that the umask gives; that of the module tempfile is private.
-        return _in_folder(folder / uuid.uuid4().hex, lambda path: path.open("xb"))
+        return _in_folder(os.path.join(folder, f"{self._id}-{next(self._count)}"), lambda path: open(path, "xb"))
 
     def _told(self, verb: str, key: str) -> _Told:
-        return _Told(f"cannot {verb} {self.url(key)}")
+        return _Told(self, verb, key)
 
 
-def _in_folder(path: Path, work: Callable[[Path], T]) -> T:
+def _in_folder(path: str, work: Callable[[str], T]) -> T:
     """Do something to a file; only if its folder is missing (others may remove it again), make that first."""
     for _ in range(_TRIES):
         try:
             return work(path)
         except FileNotFoundError:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
     return work(path)
 
 
