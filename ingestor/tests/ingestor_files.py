@@ -6,11 +6,12 @@ import io
 import json
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from typing import Any
 
 from hypothesis import strategies as st
 
-from ingestor.validate.engine import Engine, Judgement
+from ingestor.validate.engine import Engine, Judge, Judgement
 from ingestor.validate.reference import judge
 from libs.entities import contract_of
 
@@ -96,9 +97,14 @@ class Judged:
         return [(number, errors[0]["field"], errors[0]["type"]) for number, _, errors in self.rejected]
 
 
-def judged(entity: str, data: bytes, engine: Engine = judge) -> Judged:
-    validated, quarantine = Sink(), Sink()
-    judgement = engine(io.BytesIO(data), contract_of(entity), DAY, validated=validated, quarantine=quarantine)
+def judged(entity: str, data: bytes, engine: Engine = judge, day: date = DAY) -> Judged:
+    return told(data, partial(engine, contract=contract_of(entity), partition_date=day))
+
+
+def told(data: bytes, judge: Judge) -> Judged:
+    source, validated, quarantine = io.BytesIO(data), Sink(), Sink()
+    judgement = judge(source, validated=validated, quarantine=quarantine)
+    assert source.read() == b""
     return Judged(judgement, validated.data, quarantine.data)
 
 

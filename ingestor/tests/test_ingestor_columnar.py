@@ -3,15 +3,17 @@
 import io
 import os
 import random
+from datetime import date, timedelta
 from functools import partial
 from threading import Lock
 
 import pytest
-from ingestor_files import DAY, Sink, columns, file, judged, row
+from ingestor_files import DAY, Sink, columns, file, judged, row, told
 
 from ingestor import records
 from ingestor.validate import blocks, columnar, reference, seen
 from ingestor.validate.engine import RefusedError
+from libs.contracts.orders import Order
 from libs.entities import ENTITIES, contract_of
 
 NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
@@ -36,11 +38,21 @@ BYTES = [
 ]  # fmt: skip
 
 
-def outcome(engine: str, entity: str, data: bytes) -> object:
+def outcome(engine: str, entity: str, data: bytes, day: date = DAY) -> object:
     try:
-        return judged(entity, data, columnar.judge if engine == "columnar" else reference.judge)
+        return judged(entity, data, columnar.judge if engine == "columnar" else reference.judge, day)
     except RefusedError as error:
         return str(error)
+
+
+def outcomes_together(entity: str, files: list[tuple[bytes, date]]) -> list[object]:
+    found: list[object] = []
+    for (data, _), judge in zip(files, columnar.judge_together(files, contract_of(entity)), strict=True):
+        try:
+            found.append(told(data, judge))
+        except RefusedError as error:
+            found.append(str(error))
+    return found
 
 
 def random_rows(entity: str, rng: random.Random, count: int) -> list[dict[str, str]]:
@@ -52,9 +64,9 @@ def random_rows(entity: str, rng: random.Random, count: int) -> list[dict[str, s
     return rows
 
 
-def random_file(rng: random.Random) -> tuple[str, bytes]:
+def random_file(rng: random.Random, entity: str = "") -> tuple[str, bytes]:
     """A file of rows good and bad, its header and its bytes mangled at random."""
-    entity = rng.choice(sorted(ENTITIES))
+    entity = entity or rng.choice(sorted(ENTITIES))
     names = columns(entity)
     rows = random_rows(entity, rng, rng.choice([0, 1, 5, 40]))
     match rng.randrange(8):
@@ -90,6 +102,29 @@ def test_both_engines_write_the_same_bytes(seed: int, monkeypatch: pytest.Monkey
         monkeypatch.setattr(columnar, "FEW", rng.choice([1, 1, 1, 10, 200]))
         monkeypatch.setattr(seen, "RUN", rng.choice([1, 5, 1 << 20]))
         assert outcome("columnar", entity, data) == outcome("reference", entity, data), (entity, data)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_files_judged_together_are_judged_as_each_by_itself(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = random.Random(f"together {seed} {NIGHTLY}")  # noqa: S311
+    for _ in range(FILES // 30):
+        entity = rng.choice(sorted(ENTITIES))
+        days = [DAY + timedelta(rng.randint(-2, 2)) for _ in range(rng.choice([1, 2, 3, 9]))]
+        files = [(random_file(rng, entity)[1], day) for day in days]
+        monkeypatch.setattr(blocks, "BLOCK", rng.choice([100, 1 << 20, 1 << 20]))
+        monkeypatch.setattr(columnar, "FEW", rng.choice([1, 1, 10, 200]))
+        assert outcomes_together(entity, files) == [outcome("reference", entity, *one) for one in files], files
+
+
+def test_each_of_the_files_judged_together_has_its_own_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(columnar, "FEW", 1)
+    rows = [row("orders", order_id=f"O{day}", ordered_at=f"2025-11-{day}T00:00:00Z") for day in range(14, 19)]
+    rows = [one | {"updated_at": "2025-11-20T00:00:00Z"} for one in rows]
+    files = [(file("orders", *rows), DAY + timedelta(n)) for n in range(3)]
+    found = [told(data, judge) for (data, _), judge in zip(files, columnar.judge_together(files, Order), strict=True)]
+    assert [[line["order_id"] for line in one.rows] for one in found] == [
+        ["O14", "O15", "O16"], ["O14", "O15", "O16", "O17"], ["O14", "O15", "O16", "O17", "O18"],
+    ]  # fmt: skip
 
 
 def test_a_file_of_many_blocks_that_fails_leaves_its_turn_to_others(monkeypatch: pytest.MonkeyPatch) -> None:

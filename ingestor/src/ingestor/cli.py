@@ -1,20 +1,18 @@
 """The command line of the ingestor."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from threading import Lock
 from typing import NoReturn
 
 from ingestor import land
 from ingestor.ingest import ingest
-from ingestor.validate.engine import Engine
+from ingestor.ingest_all import ingest_all
 from libs.stage import command
-from libs.stage.report import Report
+from libs.stage.report import Outcome, Report
 from libs.storage import open_store
-
-_AT_ONCE = 4
-"""Partitions ingested at once: a small one mostly waits for its four objects to be stored."""
+from libs.storage.store import Store
 
 _ENGINES = ("columnar", "reference")
 
@@ -48,19 +46,19 @@ def _add_ingest(subparsers: "argparse._SubParsersAction[command.ArgumentParser]"
     parser.set_defaults(handle=_ingest)
 
 
-def _engine(name: str) -> Engine:
-    if name == "columnar":
-        from ingestor.validate import columnar  # imports Polars, 0.3 s
-
-        return partial(columnar.judge, turn=Lock())
-    from ingestor.validate import reference
-
-    return reference.judge
-
-
 def _ingest(args: argparse.Namespace) -> int:
     parts = command.partitions(args)
     source, dest = open_store(args.source), open_store(args.dest)
-    engine = _engine(args.engine)
-    outcomes = command.each(parts, lambda entity, day: ingest(source, dest, entity, day, engine), at_once=_AT_ONCE)
+    outcomes = _outcomes(args.engine, source, dest, parts)
     return command.run(Report("ingestor", "ingest"), outcomes, total=len(parts), as_json=args.json)
+
+
+def _outcomes(engine: str, source: Store, dest: Store, parts: Sequence[command.Partition]) -> Iterator[Outcome]:
+    if engine == "columnar":
+        from ingestor.validate import columnar  # imports Polars, 0.3 s
+
+        judge = partial(columnar.judge, turn=Lock())
+        return ingest_all(source, dest, parts, judge, columnar.judge_together)
+    from ingestor.validate import reference
+
+    return command.each(parts, lambda entity, day: ingest(source, dest, entity, day, reference.judge))

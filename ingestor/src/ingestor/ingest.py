@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from typing import Any, BinaryIO
 
 from ingestor.partition import samples
 from ingestor.records import ByteStream
-from ingestor.validate.engine import Engine, RefusedError
+from ingestor.validate.engine import Engine, Judge, RefusedError
 from libs import layout
 from libs.contracts.base import Contract
 from libs.entities import contract_of
@@ -26,17 +28,44 @@ def ingest(source: Store, dest: Store, entity: str, day: date, engine: Engine) -
     Nothing is published of a file that is refused. Raises StageError; CallError for an unknown entity.
     """
     contract = contract_of(entity)
-    previous, version, warning = _previous(dest, entity, day)
+    begun = begin(source, dest, contract, day)
+    if isinstance(begun, Outcome):
+        return begun
+    with arrived(source, entity, day) as stream:
+        return begun.end(stream, partial(engine, contract=contract, partition_date=day))
+
+
+def begin(source: Store, dest: Store, contract: type[Contract], day: date) -> "Begun | Outcome":
+    """Begin the ingestion of a partition; return its outcome where there is nothing to do. Raises StageError."""
+    previous, version, warning = _previous(dest, contract.entity, day)
     if previous is not None and _still_holds(previous, source, dest, contract):
         return _outcome("unchanged", previous, source, dest, warning)
-    try:
-        manifest = _write_objects(source, dest, contract, day, engine)
-    except RefusedError as error:
-        url = source.url(layout.landing(entity, day))
-        raise StageError(f"{url} is refused, nothing was written: {error}") from error
-    manifest = _revised(manifest, previous)
-    _commit(dest, manifest, version)
-    return _outcome("done", manifest, source, dest, warning)
+    return Begun(source, dest, contract, day, previous, version, warning)
+
+
+@dataclass(frozen=True)
+class Begun:
+    """The ingestion of a partition that has something to do: the manifest in force, and the version of its object."""
+
+    source: Store
+    dest: Store
+    contract: type[Contract]
+    day: date
+    previous: Manifest | None
+    version: str | None
+    warning: str | None
+
+    def end(self, stream: BinaryIO, judge: Judge, *, side_by_side: bool = True) -> Outcome:
+        """Read the landing file, write all objects, the three before the manifest `side_by_side`. Raises StageError."""
+        contract, day = self.contract, self.day
+        try:
+            manifest = _write_objects(stream, self.dest, contract, day, judge, side_by_side=side_by_side)
+        except RefusedError as error:
+            url = self.source.url(layout.landing(contract.entity, day))
+            raise StageError(f"{url} is refused, nothing was written: {error}") from error
+        manifest = _revised(manifest, self.previous)
+        _commit(self.dest, manifest, self.version)
+        return _outcome("done", manifest, self.source, self.dest, self.warning)
 
 
 def _previous(dest: Store, entity: str, day: date) -> tuple[Manifest | None, str | None, str | None]:
@@ -90,18 +119,16 @@ def _revised(manifest: Manifest, previous: Manifest | None) -> Manifest:
     return same if same == previous else manifest.model_copy(update={"revision": previous.revision + 1})
 
 
-def _write_objects(source: Store, dest: Store, contract: type[Contract], day: date, engine: Engine) -> Manifest:
+def _write_objects(
+    stream: BinaryIO, dest: Store, contract: type[Contract], day: date, judge: Judge, *, side_by_side: bool
+) -> Manifest:
     """Read the source once and write its three objects, published when all are complete; describe it as revision 1."""
     entity = contract.entity
     keys = {layer: key(entity, day) for layer, key in _LAYERS.items()}
-    with _arrived(source, entity, day) as stream, write_all(dest, list(keys.values())) as opened:
+    with write_all(dest, list(keys.values()), side_by_side=side_by_side) as opened:
         writers = dict(zip(keys, opened, strict=True))
-        judgement = engine(
-            _Tee(stream, writers["raw"]),
-            contract,
-            day,
-            validated=writers["validated_raw"],
-            quarantine=writers["quarantine_raw"],
+        judgement = judge(
+            _Tee(stream, writers["raw"]), validated=writers["validated_raw"], quarantine=writers["quarantine_raw"]
         )
     # What was read is what raw holds, so that source and raw agree even if the landing file changed meanwhile.
     return Manifest(
@@ -119,7 +146,8 @@ def _write_objects(source: Store, dest: Store, contract: type[Contract], day: da
 
 
 @contextmanager
-def _arrived(source: Store, entity: str, day: date) -> Iterator[BinaryIO]:
+def arrived(source: Store, entity: str, day: date) -> Iterator[BinaryIO]:
+    """Open a landing file. Raises StageError where there is none."""
     with ExitStack() as opened:
         try:
             stream = opened.enter_context(source.read(layout.landing(entity, day)))

@@ -5,16 +5,16 @@ file where its columns are the contract's. Everything else is judged as the refe
 both write is the same, byte for byte.
 """
 
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import date
-from functools import cached_property
+from functools import cached_property, partial
 from io import BytesIO
 from itertools import islice
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, Self, TypeVar
 
 import numpy as np
 import polars as pl
@@ -24,15 +24,15 @@ from ingestor import canonical
 from ingestor.canonical import RowFormat
 from ingestor.partition import QUARANTINE_HEADER, RecordError, Sink, quarantine_line
 from ingestor.records import ByteStream, Record
-from ingestor.validate.blocks import Block, Blocks
-from ingestor.validate.engine import Judgement
+from ingestor.validate.blocks import BLOCK, Block, Blocks
+from ingestor.validate.engine import Judge, Judgement, RefusedError
 from ingestor.validate.header import Header, read_header
 from ingestor.validate.predicate import predicate
 from ingestor.validate.reference import check
-from ingestor.validate.seen import Seen
+from ingestor.validate.seen import Seen, repeated
 from ingestor.validate.versions import VersionFormat
 from libs.contracts.base import Contract
-from libs.manifest import Rows
+from libs.manifest import Drift, Rows
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -43,6 +43,10 @@ _THREADS = 2
 FEW = 200
 """Records that Pydantic has judged before a predicate has begun."""
 
+_PARTITION_DATE = "_partition_date"
+"""A column with the day that a line's file is of, where files are judged together."""
+
+_NOTHING = Block(b"", np.zeros(1, np.int64), np.empty(0, np.int64))
 _ALONE = nullcontext()
 
 
@@ -61,17 +65,57 @@ def judge(
     lock that they share. It takes all cores anyhow, and so memory is bounded.
     """
     blocks = Blocks(source)
-    header = read_header(blocks.header(), contract)
-    judges = _Judges(contract, header, partition_date)
-    with closing(Seen()) as seen, closing(_in_turn(blocks.read(header.width), turn)) as whole:
-        pages = _Pages(judges, seen)
-        validated.write(RowFormat(contract.columns()).header.encode())
+    vouching = _Vouching(contract, read_header(blocks.header(), contract), pl.lit(partition_date))
+    with closing(Seen()) as seen, closing(_in_turn(blocks.read(vouching.header.width), turn)) as whole:
+        pages = _Pages(_Judges(vouching, partition_date), seen.earlier)
+        validated.write(vouching.row.header.encode())
         quarantine.write(QUARANTINE_HEADER.encode())
-        for block in _ahead(judges.vouched, whole):
+        for block in _ahead(vouching.of, whole):
             good, bad = pages.of(block)
             validated.write(good)
             quarantine.write(bad)
-    return Judgement(pages.rows, dict(sorted(judges.errors.items())), header.drift)
+    return pages.judgement
+
+
+def judge_together(files: Sequence[tuple[bytes, date]], contract: type[Contract]) -> Sequence[Judge]:
+    """Judge small files of an entity (see `JudgeTogether`): the predicate is asked once for all that have one header.
+
+    Asking takes milliseconds, however few the rows. A file that is more than a block is left to `judge`.
+    """
+    judges: list[Judge] = [partial(judge, contract=contract, partition_date=day) for _, day in files]
+    alike: dict[Header, dict[int, Block]] = defaultdict(dict)
+    for index, (data, _) in enumerate(files):
+        with suppress(RefusedError):  # which `judge` raises again, at its time
+            blocks = Blocks(BytesIO(data))
+            header = read_header(blocks.header(), contract)
+            found = list(islice(blocks.read(header.width), 2))
+            if len(found) <= 1:
+                alike[header][index] = found[0] if found else _NOTHING
+    for header, indexed in alike.items():
+        vouching = _Vouching(contract, header, pl.col(_PARTITION_DATE))
+        days = [files[index][1] for index in indexed]
+        for index, day, vouched in zip(indexed, days, vouching.of_all(list(indexed.values()), days), strict=True):
+            pages = _Pages(_Judges(vouching, day), repeated)
+            good, bad = pages.of(vouched)
+            good, bad = vouching.row.header.encode() + good, QUARANTINE_HEADER.encode() + bad
+            judges[index] = _Judged(good, bad, pages.judgement)
+    return judges
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """What was found of a file, told as if it were judged now (see `Judge`)."""
+
+    validated: bytes
+    quarantine: bytes
+    judgement: Judgement
+
+    def __call__(self, source: ByteStream, *, validated: Sink, quarantine: Sink) -> Judgement:
+        while source.read(BLOCK):
+            pass
+        validated.write(self.validated)
+        quarantine.write(self.quarantine)
+        return self.judgement
 
 
 def _in_turn(blocks: Iterator[Block], turn: AbstractContextManager[object]) -> Generator[Block]:
@@ -107,6 +151,12 @@ class _Vouched:
     """The lines in the contract's columns, written anew where the file has them in another order."""
     offsets: NDArray[np.int64]
 
+    def part(self, block: Block, begin: int, end: int) -> Self:
+        """Return what was found of one of several blocks: from a line to a line."""
+        offsets = self.offsets[begin : end + 1]
+        lines = self.lines[offsets[0] : offsets[-1]]
+        return type(self)(block, self.ok[begin:end], self.versions[begin:end], lines, offsets - offsets[0])
+
 
 class _Slow(NamedTuple):
     """A record that is judged by itself: plain line (`lines` is 1) or island (0) at a position among plain lines."""
@@ -127,78 +177,108 @@ class _Edit(NamedTuple):
     version: str = ""
 
 
-class _Judges:
-    """What a record of a file has to be, for all ways of judging it."""
+class _Vouching:
+    """Asks the predicate for the plain lines of files that have the same header."""
 
-    def __init__(self, contract: type[Contract], header: Header, partition_date: date) -> None:
-        self._contract = contract
-        self._header = header
+    def __init__(self, contract: type[Contract], header: Header, partition_date: pl.Expr) -> None:
+        self.contract = contract
+        self.header = header
+        self.names = [column.name for column in contract.columns()]
+        self.place = {name: position for position, name in header.positions}
+        self.row = RowFormat(contract.columns())
+        self.version = VersionFormat(contract)
+        self.missing = [pl.lit(None, pl.String).alias(name) for name in self.names if name not in self.place]
         self._partition_date = partition_date
-        self._names = [column.name for column in contract.columns()]
-        self._place = {name: position for position, name in header.positions}
-        self._as_it_stands = header.width == len(self._names) and [name for _, name in header.positions] == self._names
-        self._row = RowFormat(contract.columns())
-        self._version = VersionFormat(contract)
-        self.errors = Counter[str]()
-        self._missing = [pl.lit(None, pl.String).alias(name) for name in self._names if name not in self._place]
+        self._as_it_stands = header.width == len(self.names) and [name for _, name in header.positions] == self.names
 
     @cached_property
-    def _predicate(self) -> pl.Expr:
-        return predicate(self._contract, self._partition_date)
+    def predicate(self) -> pl.Expr:
+        """What is asked."""
+        return predicate(self.contract, self._partition_date)
 
     @cached_property
     def _needed(self) -> list[str]:
         """The columns that must be read of plain lines."""
-        asked = {*self._predicate.meta.root_names(), *self._version.names}
-        return [name for name in self._place if name in asked or not self._as_it_stands]
+        asked = {*self.predicate.meta.root_names(), *self.version.names}
+        return [name for name in self.place if name in asked or not self._as_it_stands]
 
-    @property
-    def version(self) -> VersionFormat:
-        """What the version of a row is."""
-        return self._version
+    def of(self, block: Block) -> _Vouched:
+        """Ask for a block of the one file."""
+        return self._of(block, [])
 
-    def vouched(self, block: Block) -> _Vouched:
-        """Ask the predicate for the plain lines of a block."""
+    def of_all(self, blocks: Sequence[Block], days: Sequence[date]) -> list[_Vouched]:
+        """Ask for a block of each of some files, which are of these days."""
+        counts = [len(block.numbers) for block in blocks]
+        ends = np.cumsum(counts).tolist()
+        lengths = np.concatenate([np.diff(block.offsets) for block in blocks])
+        joined = Block(
+            b"".join(block.lines for block in blocks),
+            np.concatenate(([0], np.cumsum(lengths))),
+            np.concatenate([block.numbers for block in blocks]),
+        )
+        whole = self._of(joined, [pl.Series(_PARTITION_DATE, np.repeat(np.array(days, "datetime64[D]"), counts))])
+        return [whole.part(block, end - count, end) for block, count, end in zip(blocks, counts, ends, strict=True)]
+
+    def _of(self, block: Block, more: Sequence[pl.Series]) -> _Vouched:
         count = len(block.numbers)
         if count < FEW:
             unknown = pl.Series([""]).new_from_index(0, count)
             return _Vouched(block, np.zeros(count, np.bool_), unknown, block.lines, block.offsets)
-        texts = self._texts(block.lines).with_columns(self._missing)
-        version = pl.concat_str([pl.col(name).fill_null("") for name in self._version.names], separator=",")
-        found = texts.lazy().select(self._predicate.alias("ok"), version.alias("version")).collect()
+        texts = self._texts(block.lines).with_columns(*self.missing, *more)
+        version = pl.concat_str([pl.col(name).fill_null("") for name in self.version.names], separator=",")
+        found = texts.lazy().select(self.predicate.alias("ok"), version.alias("version")).collect()
         lines, offsets = block.lines, block.offsets
         if not self._as_it_stands:
-            lines, offsets = _written(texts.select(self._names))
+            lines, offsets = _written(texts.select(self.names))
         if not found.height == len(offsets) - 1 == count:
             raise AssertionError(f"Polars reads {found.height} rows in {count} lines, and writes {len(offsets) - 1}")
         return _Vouched(block, found["ok"].to_numpy(), found["version"], lines, offsets)
 
     def _texts(self, lines: bytes) -> pl.DataFrame:
         """Split plain lines at their commas: the columns that are needed, empty fields as null."""
-        names = {position: name for name, position in self._place.items()}
+        names = {position: name for name, position in self.place.items()}
         return pl.read_csv(
             lines,
             has_header=False,
-            schema={names.get(position, f"{position}"): pl.String for position in range(self._header.width)},
-            columns=[self._place[name] for name in self._needed],
+            schema={names.get(position, f"{position}"): pl.String for position in range(self.header.width)},
+            columns=[self.place[name] for name in self._needed],
             quote_char=None,
             glob=False,
         )
 
+
+class _Judges:
+    """Judges the records of a file one by one, and counts their errors by type."""
+
+    def __init__(self, vouching: _Vouching, partition_date: date) -> None:
+        self._vouching = vouching
+        self._partition_date = partition_date
+        self.errors = Counter[str]()
+
+    @property
+    def drift(self) -> Drift:
+        """How the file's columns differ from the contract's."""
+        return self._vouching.header.drift
+
+    @property
+    def version(self) -> VersionFormat:
+        """What the version of a row is."""
+        return self._vouching.version
+
     def slow(self, slow: Sequence[_Slow]) -> Iterator[_Edit]:
         """Judge records one by one."""
-        names = self._names
+        vouching = self._vouching
         for one, is_sure in zip(slow, self._sure(slow), strict=True):
             if is_sure:
-                texts = {name: one.record.fields[position] for name, position in self._place.items()}
-                version = canonical.line(texts[name] for name in self._version.names)[:-1]
-                yield _Edit(*one, canonical.line(texts.get(name, "") for name in names), True, version)
+                texts = {name: one.record.fields[position] for name, position in vouching.place.items()}
+                version = canonical.line(texts[name] for name in vouching.version.names)[:-1]
+                yield _Edit(*one, canonical.line(texts.get(name, "") for name in vouching.names), True, version)
                 continue
-            verdict = check(one.record, self._header, self._contract, self._partition_date)
+            verdict = check(one.record, vouching.header, vouching.contract, self._partition_date)
             if isinstance(verdict, list):
                 yield self.rejected(one, verdict)
             else:
-                yield _Edit(*one, self._row.line(verdict.__dict__), True, self._version.text(verdict.__dict__))
+                yield _Edit(*one, vouching.row.line(verdict.__dict__), True, self.version.text(verdict.__dict__))
 
     def rejected(self, one: _Slow, errors: Sequence[RecordError]) -> _Edit:
         """Quarantine a record with its errors."""
@@ -207,28 +287,31 @@ class _Judges:
 
     def _sure(self, slow: Sequence[_Slow]) -> Iterator[bool]:
         """Tell for which records of islands the predicate vouches; of plain lines it has been asked already."""
-        whole = [not o.lines and o.record.damage is None and len(o.record.fields) == self._header.width for o in slow]
+        width = self._vouching.header.width
+        whole = [not o.lines and o.record.damage is None and len(o.record.fields) == width for o in slow]
         rows = [one.record.fields for one, is_whole in zip(slow, whole, strict=True) if is_whole]
         if len(rows) < FEW:
             return iter([False] * len(slow))
-        columns = {name: [row[position] or None for row in rows] for name, position in self._place.items()}
-        frame = pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String)).lazy().with_columns(self._missing)
-        found = iter(frame.with_columns(self._predicate.alias("ok")).collect()["ok"].to_list())
+        columns = {name: [row[position] or None for row in rows] for name, position in self._vouching.place.items()}
+        frame = pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String)).lazy()
+        frame = frame.with_columns(*self._vouching.missing, pl.lit(self._partition_date).alias(_PARTITION_DATE))
+        found = iter(frame.select(self._vouching.predicate.alias("ok")).collect()["ok"].to_list())
         return (is_whole and next(found) for is_whole in whole)
 
 
 class _Pages:
     """Makes what is to be written of each block, and counts."""
 
-    def __init__(self, judges: _Judges, seen: Seen) -> None:
+    def __init__(self, judges: _Judges, earlier: Callable[[pl.Series, NDArray[np.int64]], dict[int, int]]) -> None:
         self._judges = judges
-        self._seen = seen
+        self._earlier = earlier
         self._raw = self._passed = 0
 
     @property
-    def rows(self) -> Rows:
-        """The numbers of records so far."""
-        return Rows(raw=self._raw, validated=self._passed, quarantined=self._raw - self._passed)
+    def judgement(self) -> Judgement:
+        """What was found so far."""
+        rows = Rows(raw=self._raw, validated=self._passed, quarantined=self._raw - self._passed)
+        return Judgement(rows, dict(sorted(self._judges.errors.items())), self._judges.drift)
 
     def of(self, vouched: _Vouched) -> tuple[bytes, bytes]:
         """Return the validated rows, and the quarantined records."""
@@ -264,7 +347,7 @@ class _Pages:
             versions = pl.concat([versions, pl.Series([edit.version for edit in others], dtype=pl.String)])
             order = np.argsort(numbers)
             numbers, versions = numbers[order], versions.gather(order)
-        return {int(numbers[index]): number for index, number in self._seen.earlier(versions, numbers).items()}
+        return {int(numbers[index]): number for index, number in self._earlier(versions, numbers).items()}
 
     def _with_duplicates(self, block: Block, edits: Sequence[_Edit], again: Mapping[int, int]) -> list[_Edit]:
         """Let rows whose version is an earlier one's be quarantined too."""

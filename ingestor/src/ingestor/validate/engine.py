@@ -1,5 +1,6 @@
 """What an engine of validation is: landing file in, validated rows and quarantined records out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Protocol
@@ -34,3 +35,17 @@ class Engine(Protocol):
 
         Raises RefusedError where the header is not to be used.
         """
+
+
+class Judge(Protocol):
+    """Judges one landing file, whose contract and day it knows."""
+
+    def __call__(self, source: ByteStream, *, validated: Sink, quarantine: Sink) -> Judgement:
+        """Do as an engine does."""
+
+
+class JudgeTogether(Protocol):
+    """Judges small landing files of an entity, for which an engine would take longer one by one."""
+
+    def __call__(self, files: Sequence[tuple[bytes, date]], contract: type[Contract]) -> Sequence[Judge]:
+        """Take files, each with its day; return for each who tells of it what the engine would find."""

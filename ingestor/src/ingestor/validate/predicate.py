@@ -7,7 +7,6 @@ a row that Pydantic refuses or that is rendered otherwise.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
 from inspect import getattr_static
 from typing import Any
 
@@ -47,7 +46,7 @@ class _Fields:
     """The types of a contract's fields, for the rules."""
 
     types: dict[str, FieldType]
-    partition_date: date | None
+    partition_date: pl.Expr
 
     def text(self, name: str, kind: Kind) -> pl.Expr:
         """Return a field of this kind as it stands."""
@@ -71,8 +70,11 @@ class _Fields:
         return self.types[name].scale or 0
 
 
-def predicate(contract: type[Contract], partition_date: date | None) -> pl.Expr:
-    """Compile a contract, for rows of a partition. Never null; one value for all rows where nothing is vouched for."""
+def predicate(contract: type[Contract], partition_date: pl.Expr) -> pl.Expr:
+    """Compile a contract, for rows of partitions of these days: one for all rows, or one for each.
+
+    Never null; one value for all rows where nothing is vouched for.
+    """
     if not _is_data(contract):
         return _NEVER
     columns = contract.columns()
@@ -128,10 +130,8 @@ def _not_before(rule: NotBefore, fields: _Fields) -> pl.Expr:
 
 def _not_after_partition(rule: NotAfterPartition, fields: _Fields) -> pl.Expr:
     time = fields.text(rule.field, "timestamp")
-    if fields.partition_date is None:
-        return time.is_not_null()
-    first_refused = min(fields.partition_date.toordinal() + rule.days + 1, date.max.toordinal())
-    return time < date.fromordinal(first_refused).isoformat()
+    first_refused = fields.partition_date + pl.duration(days=rule.days + 1)
+    return time < first_refused.dt.strftime("%Y-%m-%d")
 
 
 def _requires(rule: Requires, fields: _Fields) -> pl.Expr:

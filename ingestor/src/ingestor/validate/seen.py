@@ -214,6 +214,13 @@ class _Filter:
         return bits
 
 
+def repeated(versions: pl.Series, numbers: NDArray[np.int64]) -> dict[int, int]:
+    """Return what `Seen.earlier` does of a file that is but one block of few rows."""
+    first: dict[str, int] = {}
+    earlier = [first.setdefault(text, number) for text, number in zip(versions, numbers.tolist(), strict=True)]
+    return {index: number for index, number in enumerate(earlier) if number != numbers[index]}
+
+
 def hashed(versions: pl.Series) -> Hashes:
     """Hash versions to 64 bits."""
     return versions.hash(_SEED).to_numpy()

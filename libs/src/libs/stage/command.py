@@ -9,13 +9,15 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
-from typing import NoReturn
+from functools import partial
+from typing import NoReturn, TypeVar
 
 from libs.entities import ENTITIES, contract_of
 from libs.errors import CallError, StageError
 from libs.stage.report import Outcome, Report
+
+T = TypeVar("T")
 
 Partition = tuple[str, date]
 
@@ -78,16 +80,12 @@ def partitions(args: argparse.Namespace) -> list[Partition]:
     return [(name, one_day) for one_day in days for name in chosen]
 
 
-def each(parts: Iterable[Partition], work: Callable[[str, date], Outcome], *, at_once: int = 1) -> Iterator[Outcome]:
-    """Do the work for every partition, outcomes in their order; one that fails does not stop the others.
-
-    With `at_once` above 1 that many threads work: worth it where a partition mostly waits for its store.
-    """
-    with ThreadPoolExecutor(at_once) as pool:
-        yield from pool.map(lambda part: attempt(part[0], part[1], lambda: work(*part)), parts)
+def each(parts: Iterable[Partition], work: Callable[[str, date], Outcome]) -> Iterator[Outcome]:
+    """Do the work for every partition, outcomes in their order; one that fails does not stop the others."""
+    return (attempt(*part, partial(work, *part)) for part in parts)
 
 
-def attempt(name: str, one_day: date | None, work: Callable[[], Outcome]) -> Outcome:
+def attempt(name: str, one_day: date | None, work: Callable[[], T]) -> T | Outcome:
     """Do one unit of work; turn an error into a failed outcome. The traceback of a defect is printed."""
     try:
         return work()
@@ -109,7 +107,8 @@ def run(report: Report, outcomes: Iterable[Outcome], *, total: int, as_json: boo
         for outcome in outcomes:
             report.outcomes.append(outcome)
             advance(outcome)
-            send(outcome.to_message())
+            if messages.launched():
+                send(outcome.to_message())
     print(report.to_json() if as_json else terminal.summary(report))
     return report.exit_code
 

@@ -1,0 +1,132 @@
+"""Many partitions at once: what is made of them is what is made of each by itself."""
+
+import time
+from collections.abc import Sequence
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+from ingestor_files import DAY, file, row
+
+from ingestor import ingest_all as module
+from ingestor.ingest import ingest
+from ingestor.ingest_all import ingest_all
+from ingestor.validate import columnar, reference
+from ingestor.validate.engine import Judge
+from libs import layout
+from libs.contracts.base import Contract
+from libs.entities import ENTITIES
+from libs.stage.command import Partition, each
+from libs.stage.report import Outcome
+from libs.storage.local import LocalStore
+
+GOOD = file("orders", *(row("orders", order_id=f"O{n}") for n in range(3)))
+FILES = {
+    DAY: GOOD,
+    DAY + timedelta(1): file("orders"),
+    DAY + timedelta(2): None,
+    DAY + timedelta(3): file("orders", row("orders"), row("orders"), row("orders", order_id="O2", kind="gift")),
+    DAY + timedelta(4): b"order_id\n",
+    DAY + timedelta(5): file("orders", *(row("orders", order_id=f"O{n}") for n in range(900))),
+    DAY + timedelta(6): GOOD.replace(b"O1", b'"O1"') + b'a,"b\n',
+    DAY + timedelta(7): GOOD,
+}
+"""Landing files: usual, without rows, none, with bad rows, refused, large, with islands, usual."""
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> LocalStore:
+    store = LocalStore(str(tmp_path / "source"))
+    for day, data in FILES.items():
+        if data is not None:
+            land(store, "orders", day, data)
+    for entity in ("customers", "payments"):
+        land(store, entity, DAY, file(entity, row(entity)))
+    return store
+
+
+def land(store: LocalStore, entity: str, day: date, data: bytes) -> None:
+    with store.write(layout.landing(entity, day)) as writer:
+        writer.write(data)
+
+
+PARTS = [(entity, day) for day in FILES for entity in ENTITIES]
+
+
+def contents(store: LocalStore) -> dict[str, bytes]:
+    return {key: (Path(store.uri) / key).read_bytes() for key in store.list("")}
+
+
+def run(source: LocalStore, dest: LocalStore, parts: Sequence[Partition] = PARTS) -> list[Outcome]:
+    return list(ingest_all(source, dest, parts, columnar.judge, columnar.judge_together))
+
+
+def by_itself(source: LocalStore, dest: LocalStore) -> list[Outcome]:
+    return list(each(PARTS, lambda entity, day: ingest(source, dest, entity, day, reference.judge)))
+
+
+def without_place(outcomes: list[Outcome], *stores: LocalStore) -> list[str]:
+    texts = [repr(outcome) for outcome in outcomes]
+    for store in stores:
+        texts = [text.replace(store.uri, "") for text in texts]
+    return texts
+
+
+@pytest.mark.parametrize("window", [1, 7, 320])
+def test_many_are_ingested_as_each_is_by_itself(
+    window: int, source: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "WINDOW", window)
+    monkeypatch.setattr(columnar, "FEW", 2)
+    assert len(FILES[DAY + timedelta(5)] or b"") > module.SMALL
+    one, many = LocalStore(str(tmp_path / "one")), LocalStore(str(tmp_path / "many"))
+    for _ in range(2):  # the second time there is nothing to do
+        assert without_place(run(source, many), many) == without_place(by_itself(source, one), one)
+        assert contents(many) == contents(one)
+    land(source, "orders", DAY, file("orders", row("orders")))
+    (first, *_) = [outcome for outcome in run(source, many) if outcome.name == f"orders {DAY}"]
+    assert (first.status, first.details["revision"], first.numbers["rows"]) == ("done", 2, 1)
+
+
+def test_small_ones_are_judged_together_and_others_are_not(source: LocalStore, tmp_path: Path) -> None:
+    asked: list[tuple[str, list[date]]] = []
+
+    def noted(files: Sequence[tuple[bytes, date]], contract: type[Contract]) -> Sequence[Judge]:
+        asked.append((contract.entity, [day for _, day in files]))
+        return columnar.judge_together(files, contract)
+
+    list(ingest_all(source, LocalStore(str(tmp_path / "lake")), PARTS, columnar.judge, noted))
+    orders = [day for day, data in FILES.items() if data is not None and len(data) <= module.SMALL]
+    assert asked == [("customers", [DAY]), ("orders", orders), ("payments", [DAY])]
+
+
+def test_after_a_defect_in_judging_together_each_is_judged_by_itself(
+    source: LocalStore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(files: Sequence[tuple[bytes, date]], contract: type[Contract]) -> Sequence[Judge]:
+        raise AssertionError("on purpose")
+
+    one, many = LocalStore(str(tmp_path / "one")), LocalStore(str(tmp_path / "many"))
+    found = list(ingest_all(source, many, PARTS, columnar.judge, broken))
+    assert without_place(found, many) == without_place(by_itself(source, one), one)
+    assert contents(many) == contents(one)
+    assert "AssertionError: on purpose" in capsys.readouterr().err
+
+
+class Slow(LocalStore):
+    """Commits slowly."""
+
+    def write_if(self, key: str, data: bytes, version: str | None) -> None:
+        time.sleep(0.02)
+        super().write_if(key, data, version)
+
+
+def test_what_has_not_begun_is_left_when_nobody_asks_for_more(tmp_path: Path) -> None:
+    lake = Slow(str(tmp_path / "lake"))
+    parts = [("orders", DAY + timedelta(n)) for n in range(80)]
+    for entity, day in parts:
+        land(lake, entity, day, GOOD)
+    outcomes = ingest_all(lake, lake, parts, columnar.judge, columnar.judge_together)
+    assert next(outcomes).status == "done"
+    outcomes.close()
+    assert 1 <= len(list(lake.list("manifests/"))) < len(parts) / 2
