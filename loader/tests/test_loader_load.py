@@ -1,5 +1,7 @@
 """Partitions are replaced whole, once for each manifest, and never by anything that no manifest names."""
 
+import resource
+import tempfile
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from decimal import Decimal
@@ -29,9 +31,10 @@ from libs.stage.command import Partition
 from libs.stage.report import Outcome
 from libs.storage.local import LocalStore
 from loader import load as loading
-from loader.targets.duckdb import open_duckdb
+from loader import verify
+from loader.targets.duckdb import DuckdbTarget, open_duckdb
 from loader.targets.target import identifier
-from loader.verify import copy_object
+from loader.verify import fetch_object
 
 FIRST, SECOND = datetime(2025, 11, 16, 3), datetime(2025, 11, 17, 3)  # noqa: DTZ001 - the warehouse's times have no zone
 
@@ -223,11 +226,28 @@ def test_an_object_that_is_gone_means_ingest_again(store: LocalStore, warehouse:
     assert "is missing: ingest again" in outcome.error
 
 
-def test_a_full_or_missing_temporary_folder_fails_in_words(store: LocalStore, tmp_path: Path) -> None:
+def test_a_full_temporary_folder_fails_in_words(store: LocalStore) -> None:
+    put(store, "orders", DAY, rows("orders", 300))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with duckdb.connect(":memory:") as connection:
+        target = DuckdbTarget(connection, "memory")
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
+            (outcome,) = loading.load(store, target, [("orders", DAY)], force=False, clock=lambda: FIRST)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    assert outcome.error == f"cannot write a file in {tempfile.gettempdir()}: File too large"
+
+
+def test_a_missing_temporary_folder_fails_in_words(
+    store: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify, "SMALL", 10)
     its = put(store, "orders", DAY, rows("orders", 3))
 
     with pytest.raises(StageError, match=r"cannot copy .* No such file or directory"):
-        copy_object(store, its, ENTITIES["orders"], tmp_path / "missing" / "copy.csv")
+        fetch_object(store, its, ENTITIES["orders"], tmp_path / "missing" / "copy.csv")
 
 
 @pytest.mark.parametrize(

@@ -12,14 +12,15 @@ import duckdb
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from loader_samples import DAY, DAYS, put, row, rows
+from loader_samples import DAY, DAYS, canonical_csv, put, row, rows
 from pydantic import TypeAdapter
 
 from libs.contracts.types import FieldType
 from libs.entities import ENTITIES
 from libs.storage.local import LocalStore
+from loader import verify
 from loader.load import load
-from loader.targets.duckdb import DuckdbTarget
+from loader.targets.duckdb import DuckdbTarget, joined
 
 NOW = datetime(2025, 11, 16, 3, 0, 0)  # noqa: DTZ001 - the warehouse's times have no zone
 
@@ -187,6 +188,35 @@ def test_long_files_are_read_exactly_with_and_without_a_quote_in_one_of_them(
     for day, records in given.items():
         found = Counter(values[:2] for values in rows_of(target, "customers", day))
         assert found == Counter((record["customer_id"], record["email"]) for record in records)
+
+
+def test_objects_joined_in_memory_and_copies_make_the_same_warehouse(
+    target: DuckdbTarget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, found = LocalStore(str(tmp_path)), []
+    texts = [["", "a"], NASTY, [], ['"', '\n"\n', "b"], ["c"]]
+    days = [DAY + timedelta(days=number) for number in range(len(texts))]
+    for day, of_a_day in zip(days, texts, strict=True):
+        put(store, "customers", day, [row("customers", customer_id=f"{n}", city=t) for n, t in enumerate(of_a_day)])
+    for small in (0, 1 << 17):  # the second day is larger
+        monkeypatch.setattr(verify, "SMALL", small)
+        outcomes = list(load(store, target, [("customers", day) for day in days], force=True, clock=lambda: NOW))
+        assert {outcome.status for outcome in outcomes} == {"done"}
+        found.append([Counter(rows_of(target, "customers", day)) for day in days])
+    assert found[0] == found[1]
+    assert [one.total() for one in found[0]] == [len(of_a_day) for of_a_day in texts]
+
+
+@given(st.lists(st.lists(st.text() | st.sampled_from(NASTY[:50]), max_size=5), max_size=4))
+def test_joined_objects_hold_each_record_behind_the_number_of_its_object(files: list[list[str]]) -> None:
+    objects = [canonical_csv("customers", [row("customers", city=text) for text in texts]) for texts in files]
+    header = canonical_csv("customers", [])
+    expected_records = [
+        b"%d," % number + canonical_csv("customers", [row("customers", city=text)]).removeprefix(header)
+        for number, texts in enumerate(files)
+        for text in texts
+    ]
+    assert list(joined(objects)) == expected_records
 
 
 def test_an_empty_field_is_null_and_nothing_else_is(target: DuckdbTarget, tmp_path: Path) -> None:

@@ -17,14 +17,14 @@ from libs.errors import StageError
 from libs.stage.command import Partition
 from libs.stage.report import Outcome, Status
 from libs.storage.store import Store
-from loader.targets.target import Loaded, Target, Verified
-from loader.verify import copy_object, find_manifest, manifest_sha256
+from loader.targets.target import Ingested, Loaded, Target, Verified
+from loader.verify import fetch_object, find_manifest, manifest_sha256
 
-GROUP_PARTITIONS = 64
+GROUP_PARTITIONS = 256
 """A group has no more partitions than this."""
 
 GROUP_BYTES = 256 << 20
-"""A group that has reached this size is closed: its copies lie on the local disk until it is loaded."""
+"""A group that has reached this size is closed: it lies in memory or on the local disk until it is loaded."""
 
 
 def load(
@@ -67,7 +67,7 @@ class _EntityLoad:
                         yield found
                     else:
                         group.append(found)
-                        size += found.file.stat().st_size
+                        size += found.content.size
                 if group:
                     yield from self._commit(group)
 
@@ -75,13 +75,12 @@ class _EntityLoad:
         """Return the partition ready to load, or what became of it already."""
         try:
             its = find_manifest(self.store, self.contract, day)
-            part = Verified(
+            part = Ingested(
                 day=day,
                 revision=its.revision,
                 manifest_sha256=manifest_sha256(its),
                 rows=its.rows.validated,
                 source_object=its.validated_raw.key,
-                file=folder / f"{day}.csv",
             )
             loaded = self.ledger.get((self.contract.entity, day))
             if loaded and not self.force:
@@ -92,7 +91,8 @@ class _EntityLoad:
                         f"the warehouse has revision {loaded.revision}, {self.store.uri} only {part.revision}: "
                         "load with --force if that source is the right one"
                     )
-            return dataclasses.replace(part, quoted=copy_object(self.store, its, self.contract, part.file))
+            content = fetch_object(self.store, its, self.contract, folder / f"{day}.csv")
+            return Verified(**vars(part), content=content)
         except StageError as error:
             return _failed(self.contract.entity, day, error)
 
@@ -110,7 +110,7 @@ class _EntityLoad:
             for part in group:
                 yield self._outcome("done", part, inserted=part.rows, deleted=deleted.get(part.day, 0))
 
-    def _outcome(self, status: Status, part: Verified, **numbers: int) -> Outcome:
+    def _outcome(self, status: Status, part: Ingested, **numbers: int) -> Outcome:
         return Outcome(
             self.contract.entity,
             part.day,

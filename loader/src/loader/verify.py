@@ -1,7 +1,9 @@
-"""From a manifest to a verified local copy of the object that it names."""
+"""From a manifest to the verified content of the object that it names."""
 
 import hashlib
+from contextlib import nullcontext
 from datetime import date
+from io import BytesIO
 from pathlib import Path
 
 from libs import layout, manifest
@@ -9,6 +11,10 @@ from libs.contracts.base import Contract
 from libs.errors import ManifestError, ObjectNotFoundError, StageError
 from libs.manifest import FORMAT_VERSION, Manifest
 from libs.storage.store import CHUNK, Checksums, Store
+from loader.targets.target import Content
+
+SMALL = 1 << 17
+"""Bytes of an object that is held in memory until it is loaded."""
 
 
 def find_manifest(store: Store, contract: type[Contract], day: date) -> Manifest:
@@ -40,20 +46,23 @@ def manifest_sha256(its: Manifest) -> str:
     return hashlib.sha256(its.to_bytes()).hexdigest()
 
 
-def copy_object(store: Store, its: Manifest, contract: type[Contract], file: Path) -> bool:
-    """Copy the validated object to a local file; tell whether there is a quote in it.
+def fetch_object(store: Store, its: Manifest, contract: type[Contract], file: Path) -> Content:
+    """Return the validated object: its bytes where they are few, else a copy of it in this local file.
 
     Raises StageError where it is not the one that the manifest names.
     """
     named = its.validated_raw
     where = store.url(named.key)
-    checksums, quoted = Checksums(), False
+    small = BytesIO() if named.size <= SMALL else None
+    checksums, quoted, begin = Checksums(), False, b""
     try:
-        with store.read(named.key) as source, file.open("wb") as copy:
+        with store.read(named.key) as source, nullcontext(small) if small else file.open("wb") as copy:
             while data := source.read(CHUNK):
+                begin = begin or data
                 checksums.update(data)
                 quoted = quoted or b'"' in data
-                copy.write(data)
+                if checksums.size <= named.size:
+                    copy.write(data)
     except ObjectNotFoundError as error:
         raise ObjectNotFoundError(f"{where}, which the manifest names, is missing: ingest again") from error
     except OSError as error:
@@ -64,16 +73,14 @@ def copy_object(store: Store, its: Manifest, contract: type[Contract], file: Pat
             f"({checksums.size} bytes, sha256 {checksums.sha256[:12]}…; "
             f"expected {named.size}, {named.sha256[:12]}…): ingest again"
         )
-    _check_header(where, its.rows.validated, contract, file)
-    return quoted
+    _check_header(where, begin, checksums.size, its.rows.validated, contract)
+    return Content(small.getvalue() if small else file, checksums.size, quoted)
 
 
-def _check_header(where: str, rows: int, contract: type[Contract], file: Path) -> None:
+def _check_header(where: str, begin: bytes, size: int, rows: int, contract: type[Contract]) -> None:
     """Compare the first line with the contract, for targets read by position; without rows it is all there is."""
     header = (",".join(column.name for column in contract.columns()) + "\n").encode()
-    with file.open("rb") as copy:
-        first = copy.read(len(header) + 1)
-    if not first.startswith(header):
+    if not begin.startswith(header):
         raise StageError(f"{where} does not begin with the columns of its contract: ingest again")
-    if (first == header) != (rows == 0):
+    if (size == len(header)) != (rows == 0):
         raise StageError(f"{where} and its manifest ({rows} rows) disagree: nothing loaded, ingest again")

@@ -2,10 +2,10 @@
 
 import glob
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import date, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 
 import duckdb
 
@@ -108,17 +108,8 @@ class DuckdbTarget:
             deleted = self._count(contract, days)
             if deleted:
                 execute(sql.delete_days(contract), [days])
-            if filled:
-                execute(
-                    sql.insert_files(contract, parallel=not any(part.quoted for part in filled)),
-                    [
-                        loaded_at,
-                        [glob.escape(str(part.file)) for part in filled],
-                        [str(part.file) for part in filled],
-                        [part.day for part in filled],
-                        [part.source_object for part in filled],
-                    ],
-                )
+            self._insert_small(contract, filled, loaded_at)
+            self._insert_files(contract, filled, loaded_at)
             found = self._count(contract, days)
             for part in parts:
                 _compare(part, found.get(part.day, 0))
@@ -134,6 +125,34 @@ class DuckdbTarget:
                 ],
             )
         return deleted
+
+    def _insert_small(self, contract: type[Contract], parts: Sequence[Verified], loaded_at: datetime) -> None:
+        """Load what is in memory as one file: opening a file takes DuckDB as long as reading some thousand records."""
+        contents = {part: part.content.at for part in parts if isinstance(part.content.at, bytes)}
+        if not contents:
+            return
+        statement = sql.insert_joined(contract, parallel=not any(part.content.quoted for part in contents))
+        with ExitStack() as opened:
+            try:
+                file = Path(opened.enter_context(TemporaryDirectory(prefix="loader-"))) / "joined.csv"
+                file.write_bytes(b"".join(joined(contents.values())))
+            except OSError as error:
+                raise StageError(f"cannot write a file in {gettempdir()}: {error.strerror or error}") from error
+            self._insert(statement, loaded_at, [str(file)], map(str, range(len(contents))), list(contents))
+
+    def _insert_files(self, contract: type[Contract], parts: Sequence[Verified], loaded_at: datetime) -> None:
+        files = {part: str(part.content.at) for part in parts if isinstance(part.content.at, Path)}
+        if not files:
+            return
+        statement = sql.insert_files(contract, parallel=not any(part.content.quoted for part in files))
+        self._insert(statement, loaded_at, files.values(), files.values(), list(files))
+
+    def _insert(
+        self, statement: str, loaded_at: datetime, files: Iterable[str], names: Iterable[str], parts: Sequence[Verified]
+    ) -> None:
+        """Load files; of each partition its records are known by a name."""
+        days, sources = [part.day for part in parts], [part.source_object for part in parts]
+        self._connection.execute(statement, [loaded_at, [*map(glob.escape, files)], [*names], days, sources])
 
     def _tables(self) -> dict[str, dict[str, sql.TableColumn]]:
         """Return the columns of each table of the schema, by name."""
@@ -168,6 +187,18 @@ class DuckdbTarget:
             ) from error
         except duckdb.Error as error:
             raise StageError(f"{what} in {self.warehouse}: {_reason(error)}") from error
+
+
+def joined(contents: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the records of canonical CSV files without their headers, each behind the number of its file."""
+    for number, content in enumerate(contents):
+        before = b"%d," % number
+        record = b""
+        for line in content.split(b"\n")[1:-1]:
+            record += line + b"\n"
+            if record.count(b'"') % 2 == 0:  # else the line ends within quotes
+                yield before + record
+                record = b""
 
 
 def _misfit(contract: type[Contract], found: Mapping[str, sql.TableColumn]) -> str:

@@ -1,6 +1,7 @@
 """DuckDB's SQL text, built from the contracts' columns. Names are checked and quoted, values are parameters."""
 
 import dataclasses
+from collections.abc import Sequence
 
 from libs.contracts.base import Column, Contract
 from libs.contracts.types import FieldType
@@ -112,24 +113,40 @@ GROUP BY "_partition_date"
 """
 
 
+JOINED = "_part"
+"""The first column of files that are joined to one: which of them a record is of."""
+
+
 def insert_files(contract: type[Contract], *, parallel: bool) -> str:
     """Return the statement that loads files of canonical CSV.
 
-    Parameters: patterns that match the files' names; loaded_at; then, of each file: its name, its day, its source.
+    Parameters: loaded_at; patterns that match the files' names; then, of each file: its name, its day, its source.
 
     Nothing is sniffed: everything is text first, with an empty unquoted field as the only null, and is then cast.
     `parallel` is for files without a quote: split between threads, quoted line breaks at a buffer's edge fail (DuckDB
     2.0), where one thread was exact on everything tried. `hive_partitioning = false`: a folder `a=b` is no column.
     """
+    return _insert(contract, [], "_file", "header = true, filename = '_file'", parallel=parallel)
+
+
+def insert_joined(contract: type[Contract], *, parallel: bool) -> str:
+    """Return the statement that loads files joined to one, without headers, as `insert_files` does.
+
+    Parameters: as there, instead of a name what stands in the first column of the file's records.
+    """
+    return _insert(contract, [JOINED], JOINED, "header = false", parallel=parallel)
+
+
+def _insert(contract: type[Contract], before: Sequence[str], part: str, options: str, *, parallel: bool) -> str:
     fields = contract.columns()
+    names = [*before, *(field.name for field in fields)]
     return f"""
 INSERT INTO {table(contract)} ({", ".join(identifier(column.name) for column in columns(contract))})
 SELECT {", ".join(map(_cast, fields))}, part.day, part.source, ?::TIMESTAMP
 FROM read_csv(
     ?,
-    columns = {{{", ".join(f"{identifier(field.name)}: 'VARCHAR'" for field in fields)}}},
+    columns = {{{", ".join(f"{identifier(name)}: 'VARCHAR'" for name in names)}}},
     auto_detect = false,
-    header = true,
     delim = ',',
     quote = '"',
     escape = '"',
@@ -144,13 +161,13 @@ FROM read_csv(
     ignore_errors = false,
     max_line_size = {MAX_RECORD_BYTES},
     buffer_size = {2 * MAX_RECORD_BYTES},
-    parallel = {str(parallel).lower()},
     hive_partitioning = false,
-    filename = '_file'
+    parallel = {str(parallel).lower()},
+    {options}
 ) AS record
 JOIN (
-    SELECT unnest(?::VARCHAR[]) AS file, unnest(?::DATE[]) AS day, unnest(?::VARCHAR[]) AS source
-) AS part ON part.file = record._file
+    SELECT unnest(?::VARCHAR[]) AS name, unnest(?::DATE[]) AS day, unnest(?::VARCHAR[]) AS source
+) AS part ON part.name = record.{identifier(part)}
 """
 
 

@@ -27,17 +27,33 @@ class Loaded:
 
 
 @dataclasses.dataclass(frozen=True)
-class Verified:
-    """A partition ready to load: a local copy of its validated object, whose checksums are the manifest's."""
+class Content:
+    """A validated object whose checksums are the manifest's: canonical CSV with its header.
+
+    `at` is its bytes, or a local copy of it. Where it is not `quoted` there is no quote in it.
+    """
+
+    at: bytes | Path
+    size: int
+    quoted: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Ingested:
+    """What the manifest of a partition says of it."""
 
     day: date
     revision: int
     manifest_sha256: str
     rows: int
     source_object: str
-    file: Path
-    quoted: bool = True
-    """Whether there may be a quote in the file."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Verified(Ingested):
+    """A partition ready to load."""
+
+    content: Content
 
 
 class Target(Protocol):
@@ -60,8 +76,8 @@ class Target(Protocol):
     def replace(self, contract: type[Contract], parts: Sequence[Verified], loaded_at: datetime) -> Mapping[date, int]:
         """Replace partitions of one entity, with their rows of the ledger, in one transaction.
 
-        Returns how many rows were deleted, of each day that had any. Raises StageError, with nothing changed, where a
-        file's values do not fit the columns or its number of rows is not the one expected.
+        Returns how many rows were deleted, of each day that had any. Raises StageError, with nothing changed, where an
+        object's values do not fit the columns or its number of rows is not the one expected.
         """
 
 
