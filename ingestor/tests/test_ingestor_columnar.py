@@ -116,6 +116,21 @@ def test_files_judged_together_are_judged_as_each_by_itself(seed: int, monkeypat
         assert outcomes_together(entity, files) == [outcome("reference", entity, *one) for one in files], files
 
 
+def test_the_predicate_is_asked_once_for_all_files_of_a_header(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    texts = columnar._Vouching._texts
+    monkeypatch.setattr(columnar._Vouching, "_texts", lambda self, lines: asked.append(1) or texts(self, lines))
+    monkeypatch.setattr(columnar, "FEW", 2)
+    one = file("orders", row("orders"))
+    other = file("orders", row("orders"), names=[*reversed(columns("orders"))])
+    damaged = one + b'x,"\n'
+    judges = columnar.judge_together([(data, DAY) for data in (one, other, b"order_id\n", one, damaged, other)], Order)
+    assert len(asked) == 2
+    for data, judge in zip((one, other), judges, strict=False):
+        assert len(told(data, judge).rows) == 1
+    assert len(asked) == 2
+
+
 def test_each_of_the_files_judged_together_has_its_own_day(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(columnar, "FEW", 1)
     rows = [row("orders", order_id=f"O{day}", ordered_at=f"2025-11-{day}T00:00:00Z") for day in range(14, 19)]

@@ -121,12 +121,36 @@ class Slow(LocalStore):
         super().write_if(key, data, version)
 
 
-def test_what_has_not_begun_is_left_when_nobody_asks_for_more(tmp_path: Path) -> None:
+def test_what_has_not_begun_is_left_after_an_interruption(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(files: Sequence[tuple[bytes, date]], contract: type[Contract]) -> Sequence[Judge]:
+        if DAY not in [day for _, day in files]:
+            raise KeyboardInterrupt
+        return columnar.judge_together(files, contract)
+
     lake = Slow(str(tmp_path / "lake"))
-    parts = [("orders", DAY + timedelta(n)) for n in range(80)]
+    parts = [("orders", DAY + timedelta(n)) for n in range(100)]
     for entity, day in parts:
         land(lake, entity, day, GOOD)
-    outcomes = ingest_all(lake, lake, parts, columnar.judge, columnar.judge_together)
-    assert next(outcomes).status == "done"
-    outcomes.close()
-    assert 1 <= len(list(lake.list("manifests/"))) < len(parts) / 2
+    monkeypatch.setattr(module, "BATCH_BYTES", 80 * len(GOOD))
+    with pytest.raises(KeyboardInterrupt):
+        list(ingest_all(lake, lake, parts, columnar.judge, interrupted))
+    assert len(list(lake.list("manifests/"))) < 40
+
+
+def test_what_is_judged_together_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, list[bytes]]] = []
+
+    def noted(files: Sequence[tuple[bytes, date]], contract: type[Contract]) -> Sequence[Judge]:
+        asked.append((contract.entity, [data for data, _ in files]))
+        return columnar.judge_together(files, contract)
+
+    store = LocalStore(str(tmp_path / "lake"))
+    blank = GOOD + b"\n" * 20
+    landed = [GOOD, GOOD, GOOD, GOOD, blank, blank, GOOD, blank + blank]
+    parts = [("orders", DAY + timedelta(n)) for n in range(len(landed))]
+    for (entity, day), data in zip(parts, landed, strict=True):
+        land(store, entity, day, data)
+    monkeypatch.setattr(module, "BATCH_BYTES", 3 * len(GOOD))
+    monkeypatch.setattr(module, "BATCH_LINES", 30)
+    assert {one.status for one in ingest_all(store, store, parts, columnar.judge, noted)} == {"done"}
+    assert [files for _, files in asked] == [[GOOD] * 3, [GOOD, blank], [blank, GOOD], [blank + blank]]

@@ -318,12 +318,17 @@ def test_another_number_of_rows_than_the_manifest_says_is_not_loaded(
         canonical_csv("orders", rows("orders", 1)) + b"k1,ragged\n",
         canonical_csv("orders", rows("orders", 1)).replace(b"order_id,customer_id", b"customer_id,order_id"),
         canonical_csv("orders", rows("orders", 1)).replace(b"k0", b"\xff"),
+        canonical_csv("orders", rows("orders", 1)) + b'"x\n',
+        canonical_csv("orders", rows("orders", 1)) + b'"x',
+        canonical_csv("orders", rows("orders", 2))[:-1],
     ],
-    ids=["type", "null", "time", "ragged", "columns", "encoding"],
+    ids=["type", "null", "time", "ragged", "columns", "encoding", "quote", "quote at the end", "line without end"],
 )
+@pytest.mark.parametrize("small", [0, 1 << 17])
 def test_one_bad_day_stops_neither_its_neighbours_nor_other_entities(
-    bad: bytes, store: LocalStore, warehouse: Path
+    bad: bytes, small: int, store: LocalStore, warehouse: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(verify, "SMALL", small)
     parts = [(entity, day) for day in DAYS for entity in ("orders", "payments")]
     for entity, day in parts:
         put(store, entity, day, rows(entity, 2))
@@ -341,7 +346,7 @@ def test_one_bad_day_stops_neither_its_neighbours_nor_other_entities(
     assert query(warehouse, "SELECT count(*) FROM landing._loads") == [(5,)]
 
 
-@pytest.mark.parametrize(("partitions", "size"), [(1, 1 << 30), (2, 1 << 30), (64, 1)])
+@pytest.mark.parametrize(("partitions", "size"), [(1, 1 << 30), (2, 1 << 30), (256, 1)])
 def test_groups_of_any_size_give_the_same_warehouse(
     partitions: int, size: int, store: LocalStore, warehouse: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

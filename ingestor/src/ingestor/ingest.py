@@ -1,11 +1,11 @@
 """Ingestion of one partition: landing in; raw, validated_raw, quarantine_raw and, last of all, the manifest out."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 from ingestor.partition import samples
 from ingestor.records import ByteStream
@@ -35,7 +35,17 @@ def ingest(source: Store, dest: Store, entity: str, day: date, engine: Engine) -
         return begun.end(stream, partial(engine, contract=contract, partition_date=day))
 
 
-def begin(source: Store, dest: Store, contract: type[Contract], day: date) -> "Begun | Outcome":
+class Landing(Protocol):
+    """What ingestion needs of the store of landing files."""
+
+    def url(self, key: str) -> str:
+        """Return where an object is."""
+
+    def read(self, key: str) -> AbstractContextManager[BinaryIO]:
+        """Open an object for reading. Raises ObjectNotFoundError."""
+
+
+def begin(source: Landing, dest: Store, contract: type[Contract], day: date) -> "Begun | Outcome":
     """Begin the ingestion of a partition; return its outcome where there is nothing to do. Raises StageError."""
     previous, version, warning = _previous(dest, contract.entity, day)
     if previous is not None and _still_holds(previous, source, dest, contract):
@@ -47,7 +57,7 @@ def begin(source: Store, dest: Store, contract: type[Contract], day: date) -> "B
 class Begun:
     """The ingestion of a partition that has something to do: the manifest in force, and the version of its object."""
 
-    source: Store
+    source: Landing
     dest: Store
     contract: type[Contract]
     day: date
@@ -85,7 +95,7 @@ def _previous(dest: Store, entity: str, day: date) -> tuple[Manifest | None, str
         return None, version, f"{said}: it is replaced, revisions begin with 1 again, load the partition with --force"
 
 
-def _still_holds(manifest: Manifest, source: Store, dest: Store, contract: type[Contract]) -> bool:
+def _still_holds(manifest: Manifest, source: Landing, dest: Store, contract: type[Contract]) -> bool:
     """Tell whether ingesting again would only repeat what stands there already.
 
     Checksums are compared, not sizes alone: where the loader has refused an object and said "ingest again", that must
@@ -99,7 +109,7 @@ def _still_holds(manifest: Manifest, source: Store, dest: Store, contract: type[
     )
 
 
-def _is_unchanged(source: Store, named: NamedObject) -> bool:
+def _is_unchanged(source: Landing, named: NamedObject) -> bool:
     try:
         with source.read(named.key) as stream:
             return NamedObject.of(named.key, checksums_of(stream)) == named
@@ -146,7 +156,7 @@ def _write_objects(
 
 
 @contextmanager
-def arrived(source: Store, entity: str, day: date) -> Iterator[BinaryIO]:
+def arrived(source: Landing, entity: str, day: date) -> Iterator[BinaryIO]:
     """Open a landing file. Raises StageError where there is none."""
     with ExitStack() as opened:
         try:
@@ -184,7 +194,7 @@ def _commit(dest: Store, manifest: Manifest, version: str | None) -> None:
             raise
 
 
-def _outcome(status: Status, manifest: Manifest, source: Store, dest: Store, warning: str | None) -> Outcome:
+def _outcome(status: Status, manifest: Manifest, source: Landing, dest: Store, warning: str | None) -> Outcome:
     entity, day, rows = manifest.entity, manifest.partition_date, manifest.rows
     details: dict[str, Any] = {
         "urls": {

@@ -54,19 +54,21 @@ def fetch_object(store: Store, its: Manifest, contract: type[Contract], file: Pa
     named = its.validated_raw
     where = store.url(named.key)
     small = BytesIO() if named.size <= SMALL else None
-    checksums, quoted, begin = Checksums(), False, b""
+    checksums, quotes, begin, end = Checksums(), 0, b"", b""
     try:
         with store.read(named.key) as source, nullcontext(small) if small else file.open("wb") as copy:
             while data := source.read(CHUNK):
-                begin = begin or data
+                begin, end = begin or data, data[-1:]
                 checksums.update(data)
-                quoted = quoted or b'"' in data
+                quotes += data.count(b'"')
                 if checksums.size <= named.size:
                     copy.write(data)
     except ObjectNotFoundError as error:
         raise ObjectNotFoundError(f"{where}, which the manifest names, is missing: ingest again") from error
     except OSError as error:
-        raise StageError(f"cannot copy {where} to {file.parent}: {error.strerror or error}") from error
+        raise StageError(
+            f"cannot copy {where} to {'memory' if small else file.parent}: {error.strerror or error}"
+        ) from error
     if (checksums.size, checksums.sha256) != (named.size, named.sha256):
         raise StageError(
             f"{where} is not the object that the manifest names "
@@ -74,7 +76,9 @@ def fetch_object(store: Store, its: Manifest, contract: type[Contract], file: Pa
             f"expected {named.size}, {named.sha256[:12]}…): ingest again"
         )
     _check_header(where, begin, checksums.size, its.rows.validated, contract)
-    return Content(small.getvalue() if small else file, checksums.size, quoted)
+    if quotes % 2 or end != b"\n":  # DuckDB may leave out what is no whole record
+        raise StageError(f"{where} ends within a record: nothing loaded, ingest again")
+    return Content(small.getvalue() if small else file, checksums.size, quoted=quotes > 0)
 
 
 def _check_header(where: str, begin: bytes, size: int, rows: int, contract: type[Contract]) -> None:

@@ -86,6 +86,11 @@ class GcsStore:
         """Return the gs:// URL of an object."""
         return f"{self.uri}/{key}"
 
+    def size(self, key: str) -> int | None:
+        """Return an object's size, without reading it."""
+        found = self.stat(key)
+        return None if found is None else found.size
+
     def stat(self, key: str) -> Stat | None:
         """Return an object's size and checksum, without reading it."""
         with _told(f"cannot read {self.url(key)}"):

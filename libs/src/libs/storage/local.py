@@ -93,6 +93,14 @@ class LocalStore:
         """Return the path of an object's file."""
         return os.path.join(self._shown, key)
 
+    def size(self, key: str) -> int | None:
+        """Return a file's size."""
+        with self._told("read", key):
+            try:
+                return os.stat(self._path(key)).st_size
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+
     def stat(self, key: str) -> Stat | None:
         """Return a file's size and checksum, for which it is read."""
         try:

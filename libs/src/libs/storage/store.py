@@ -77,6 +77,9 @@ class Store(Protocol):
     def url(self, key: str) -> str:
         """Return where an object is, for people and reports."""
 
+    def size(self, key: str) -> int | None:
+        """Return an object's size in bytes without reading it, None where there is none."""
+
     def stat(self, key: str) -> Stat | None:
         """Return an object's size and checksum, None where there is none."""
 

@@ -128,24 +128,26 @@ class DuckdbTarget:
 
     def _insert_small(self, contract: type[Contract], parts: Sequence[Verified], loaded_at: datetime) -> None:
         """Load what is in memory as one file: opening a file takes DuckDB as long as reading some thousand records."""
-        contents = {part: part.content.at for part in parts if isinstance(part.content.at, bytes)}
-        if not contents:
+        small = [part for part in parts if isinstance(part.content.at, bytes)]
+        if not small:
             return
-        statement = sql.insert_joined(contract, parallel=not any(part.content.quoted for part in contents))
+        statement = sql.insert_joined(contract, parallel=not any(part.content.quoted for part in small))
         with ExitStack() as opened:
             try:
                 file = Path(opened.enter_context(TemporaryDirectory(prefix="loader-"))) / "joined.csv"
-                file.write_bytes(b"".join(joined(contents.values())))
+                with file.open("wb") as copy:
+                    copy.writelines(joined(part.content.at for part in small if isinstance(part.content.at, bytes)))
             except OSError as error:
                 raise StageError(f"cannot write a file in {gettempdir()}: {error.strerror or error}") from error
-            self._insert(statement, loaded_at, [str(file)], map(str, range(len(contents))), list(contents))
+            self._insert(statement, loaded_at, [str(file)], map(str, range(len(small))), small)
 
     def _insert_files(self, contract: type[Contract], parts: Sequence[Verified], loaded_at: datetime) -> None:
-        files = {part: str(part.content.at) for part in parts if isinstance(part.content.at, Path)}
-        if not files:
+        large = [part for part in parts if isinstance(part.content.at, Path)]
+        if not large:
             return
-        statement = sql.insert_files(contract, parallel=not any(part.content.quoted for part in files))
-        self._insert(statement, loaded_at, files.values(), files.values(), list(files))
+        statement = sql.insert_files(contract, parallel=not any(part.content.quoted for part in large))
+        files = [str(part.content.at) for part in large]
+        self._insert(statement, loaded_at, files, files, large)
 
     def _insert(
         self, statement: str, loaded_at: datetime, files: Iterable[str], names: Iterable[str], parts: Sequence[Verified]
@@ -190,15 +192,15 @@ class DuckdbTarget:
 
 
 def joined(contents: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the records of canonical CSV files without their headers, each behind the number of its file."""
+    """Yield the lines of canonical CSV files of the same columns as one file: each record behind its file's number."""
     for number, content in enumerate(contents):
-        before = b"%d," % number
-        record = b""
-        for line in content.split(b"\n")[1:-1]:
-            record += line + b"\n"
-            if record.count(b'"') % 2 == 0:  # else the line ends within quotes
-                yield before + record
-                record = b""
+        header, *lines, _ = content.split(b"\n")
+        if not number:
+            yield f"{sql.JOINED},".encode() + header + b"\n"
+        within_quotes = False
+        for line in lines:
+            yield line + b"\n" if within_quotes else b"%d,%s\n" % (number, line)
+            within_quotes ^= line.count(b'"') % 2 == 1
 
 
 def _misfit(contract: type[Contract], found: Mapping[str, sql.TableColumn]) -> str:

@@ -126,15 +126,15 @@ def insert_files(contract: type[Contract], *, parallel: bool) -> str:
     `parallel` is for files without a quote: split between threads, quoted line breaks at a buffer's edge fail (DuckDB
     2.0), where one thread was exact on everything tried. `hive_partitioning = false`: a folder `a=b` is no column.
     """
-    return _insert(contract, [], "_file", "header = true, filename = '_file'", parallel=parallel)
+    return _insert(contract, [], "_file", "filename = '_file'", parallel=parallel)
 
 
 def insert_joined(contract: type[Contract], *, parallel: bool) -> str:
-    """Return the statement that loads files joined to one, without headers, as `insert_files` does.
+    """Return the statement that loads files joined to one as `insert_files` does.
 
     Parameters: as there, instead of a name what stands in the first column of the file's records.
     """
-    return _insert(contract, [JOINED], JOINED, "header = false", parallel=parallel)
+    return _insert(contract, [JOINED], JOINED, "filename = false", parallel=parallel)
 
 
 def _insert(contract: type[Contract], before: Sequence[str], part: str, options: str, *, parallel: bool) -> str:
@@ -147,6 +147,7 @@ FROM read_csv(
     ?,
     columns = {{{", ".join(f"{identifier(name)}: 'VARCHAR'" for name in names)}}},
     auto_detect = false,
+    header = true,
     delim = ',',
     quote = '"',
     escape = '"',

@@ -28,7 +28,7 @@ class Loaded:
 
 @dataclasses.dataclass(frozen=True)
 class Content:
-    """A validated object whose checksums are the manifest's: canonical CSV with its header.
+    """A validated object whose checksums are the manifest's: CSV with the contract's header, that ends with a record.
 
     `at` is its bytes, or a local copy of it. Where it is not `quoted` there is no quote in it.
     """
