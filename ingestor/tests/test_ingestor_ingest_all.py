@@ -2,8 +2,10 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from datetime import date, timedelta
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from ingestor_files import DAY, file, row
@@ -154,3 +156,31 @@ def test_what_is_judged_together_is_bounded(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(module, "BATCH_LINES", 30)
     assert {one.status for one in ingest_all(store, store, parts, columnar.judge, noted)} == {"done"}
     assert [files for _, files in asked] == [[GOOD] * 3, [GOOD, blank], [blank, GOOD], [blank + blank]]
+
+
+class Counting(LocalStore):
+    """Notes what is read."""
+
+    def __init__(self, uri: str) -> None:
+        super().__init__(uri)
+        self.noted: list[str] = []
+
+    def read(self, key: str) -> AbstractContextManager[BinaryIO]:
+        self.noted.append(key)
+        return super().read(key)
+
+    def read_versioned(self, key: str) -> tuple[bytes, str] | None:
+        self.noted.append(key)
+        return super().read_versioned(key)
+
+
+def test_a_small_landing_file_is_read_once_behind_the_manifest(tmp_path: Path) -> None:
+    lake = Counting(str(tmp_path / "lake"))
+    land(lake, "orders", DAY, GOOD)
+    order = [layout.manifest("orders", DAY), layout.landing("orders", DAY)]
+    for data, status in ((GOOD, "done"), (GOOD, "unchanged"), (GOOD + GOOD.split(b"\n")[1] + b"\n", "done")):
+        land(lake, "orders", DAY, data)
+        lake.noted.clear()
+        assert [one.status for one in run(lake, lake, [("orders", DAY)])] == [status]
+        assert [key for key in lake.noted if key in order][:2] == order
+        assert lake.noted.count(order[1]) == 1

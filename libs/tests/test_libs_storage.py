@@ -57,6 +57,7 @@ def test_what_is_written_is_read_with_its_checksums(store: Store) -> None:
     with store.read("raw/a.csv") as stream:
         again = checksums_of(stream)
     assert (again.sha256, again.crc32c) == (writer.checksums.sha256, writer.checksums.crc32c)
+    assert store.size("raw/a.csv") == len(get(store, "raw/a.csv"))
     found = store.stat("raw/a.csv")
     assert found is not None
     assert found.size == len(data)
@@ -65,6 +66,7 @@ def test_what_is_written_is_read_with_its_checksums(store: Store) -> None:
 def test_an_empty_object_is_an_object(store: Store) -> None:
     put(store, "empty", b"")
     assert get(store, "empty") == b""
+    assert store.size("empty") == 0
     found = store.stat("empty")
     assert found is not None
     assert found.size == 0
@@ -125,6 +127,7 @@ def test_an_object_that_cannot_be_finished_is_told_and_leaves_nothing_half(tmp_p
 
 def test_what_is_not_there_is_told_with_its_place(store: Store) -> None:
     assert store.stat("no/such.csv") is None
+    assert store.size("no/such.csv") is None
     assert store.read_versioned("no/such.csv") is None
     store.delete("no/such.csv")
     with pytest.raises(ObjectNotFoundError, match=r"no/such\.csv does not exist"), store.read("no/such.csv"):
