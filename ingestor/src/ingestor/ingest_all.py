@@ -53,17 +53,17 @@ class _Held:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self.data: bytes | None = None
+        self._data: bytes | None = None
 
     def url(self, key: str) -> str:
         return self._store.url(key)
 
     @contextmanager
     def read(self, key: str) -> Iterator[BinaryIO]:
-        if self.data is None:
+        if self._data is None:
             with self._store.read(key) as stream:
-                self.data = stream.read(SMALL + 1)
-        yield BytesIO(self.data)
+                self._data = stream.read(SMALL + 1)
+        yield BytesIO(self._data)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ a row that Pydantic refuses or that is rendered otherwise.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from inspect import getattr_static
 from typing import Any
 
@@ -71,7 +72,7 @@ class _Fields:
 
 
 def predicate(contract: type[Contract], partition_date: pl.Expr) -> pl.Expr:
-    """Compile a contract, for rows of partitions of these days: one for all rows, or one for each.
+    """Compile a contract, for rows of partitions of these days: one for all rows, or one for each, null for none.
 
     Never null; one value for all rows where nothing is vouched for.
     """
@@ -129,8 +130,9 @@ def _not_before(rule: NotBefore, fields: _Fields) -> pl.Expr:
 
 
 def _not_after_partition(rule: NotAfterPartition, fields: _Fields) -> pl.Expr:
+    """Compare as texts, with the last day of all where there is no partition (the least one ignores null)."""
     time = fields.text(rule.field, "timestamp")
-    first_refused = fields.partition_date + pl.duration(days=rule.days + 1)
+    first_refused = pl.min_horizontal(fields.partition_date + pl.duration(days=rule.days + 1), pl.lit(date.max))
     return time < first_refused.dt.strftime("%Y-%m-%d")
 
 

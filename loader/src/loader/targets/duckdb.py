@@ -128,6 +128,7 @@ class DuckdbTarget:
 
     def _insert_small(self, contract: type[Contract], parts: Sequence[Verified], loaded_at: datetime) -> None:
         """Load what is in memory as one file: opening a file takes DuckDB as long as reading some thousand records."""
+        contents = [part.content.at for part in parts if isinstance(part.content.at, bytes)]
         small = [part for part in parts if isinstance(part.content.at, bytes)]
         if not small:
             return
@@ -136,7 +137,7 @@ class DuckdbTarget:
             try:
                 file = Path(opened.enter_context(TemporaryDirectory(prefix="loader-"))) / "joined.csv"
                 with file.open("wb") as copy:
-                    copy.writelines(joined(part.content.at for part in small if isinstance(part.content.at, bytes)))
+                    copy.writelines(joined(contents))
             except OSError as error:
                 raise StageError(f"cannot write a file in {gettempdir()}: {error.strerror or error}") from error
             self._insert(statement, loaded_at, [str(file)], map(str, range(len(small))), small)
