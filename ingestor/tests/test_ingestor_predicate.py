@@ -15,7 +15,7 @@ from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationE
 
 from ingestor.canonical import RowFormat, timestamp
 from ingestor.validate.columns import valid
-from ingestor.validate.predicate import predicate
+from ingestor.validate.predicate import Predicate
 from libs.contracts.base import Column, Contract
 from libs.contracts.iso import MINOR_UNITS
 from libs.contracts.orders import Order
@@ -125,7 +125,7 @@ def vouched(contract: type[Contract], rows: list[dict[str, str]], day: date | No
         [{name: text or None for name, text in one.items()} for one in rows],
         schema=dict.fromkeys(rows[0], pl.String),
     )
-    return frame.with_columns(predicate(contract, pl.lit(day, pl.Date)).alias("ok"))["ok"].to_list()
+    return Predicate(contract, pl.lit(day, pl.Date)).of(frame).to_list()
 
 
 def holds(contract: type[Contract], texts: dict[str, str], day: date | None = DAY) -> bool:

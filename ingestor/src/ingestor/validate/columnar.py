@@ -27,7 +27,7 @@ from ingestor.records import ByteStream, Record
 from ingestor.validate.blocks import BLOCK, Block, Blocks
 from ingestor.validate.engine import Judge, Judgement, RefusedError
 from ingestor.validate.header import Header, read_header
-from ingestor.validate.predicate import predicate
+from ingestor.validate.predicate import Predicate
 from ingestor.validate.reference import check
 from ingestor.validate.seen import Seen, repeated
 from ingestor.validate.versions import VersionFormat
@@ -192,14 +192,14 @@ class _Vouching:
         self._as_it_stands = header.width == len(self.names) and [name for _, name in header.positions] == self.names
 
     @cached_property
-    def predicate(self) -> pl.Expr:
+    def predicate(self) -> Predicate:
         """What is asked."""
-        return predicate(self.contract, self._partition_date)
+        return Predicate(self.contract, self._partition_date)
 
     @cached_property
     def _needed(self) -> list[str]:
         """The columns that must be read of plain lines."""
-        asked = {*self.predicate.meta.root_names(), *self.version.names}
+        asked = self.predicate.names | {*self.version.names}
         return [name for name in self.place if name in asked or not self._as_it_stands]
 
     def of(self, block: Block) -> _Vouched:
@@ -226,13 +226,13 @@ class _Vouching:
             return _Vouched(block, np.zeros(count, np.bool_), unknown, block.lines, block.offsets)
         texts = self._texts(block.lines).with_columns(*self.missing, *more)
         version = pl.concat_str([pl.col(name).fill_null("") for name in self.version.names], separator=",")
-        found = texts.lazy().select(self.predicate.alias("ok"), version.alias("version")).collect()
+        ok, versions = self.predicate.of(texts), texts.select(version).to_series()
         lines, offsets = block.lines, block.offsets
         if not self._as_it_stands:
             lines, offsets = _written(texts.select(self.names))
-        if not found.height == len(offsets) - 1 == count:
-            raise AssertionError(f"Polars reads {found.height} rows in {count} lines, and writes {len(offsets) - 1}")
-        return _Vouched(block, found["ok"].to_numpy(), found["version"], lines, offsets)
+        if not texts.height == len(offsets) - 1 == count:
+            raise AssertionError(f"Polars reads {texts.height} rows in {count} lines, and writes {len(offsets) - 1}")
+        return _Vouched(block, ok.to_numpy(), versions, lines, offsets)
 
     def _texts(self, lines: bytes) -> pl.DataFrame:
         """Split plain lines at their commas: the columns that are needed, empty fields as null."""
@@ -293,9 +293,9 @@ class _Judges:
         if len(rows) < FEW:
             return iter([False] * len(slow))
         columns = {name: [row[position] or None for row in rows] for name, position in self._vouching.place.items()}
-        frame = pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String)).lazy()
+        frame = pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String))
         frame = frame.with_columns(*self._vouching.missing, pl.lit(self._partition_date).alias(_PARTITION_DATE))
-        found = iter(frame.select(self._vouching.predicate.alias("ok")).collect()["ok"].to_list())
+        found = iter(self._vouching.predicate.of(frame).to_list())
         return (is_whole and next(found) for is_whole in whole)
 
 

@@ -71,17 +71,32 @@ class _Fields:
         return self.types[name].scale or 0
 
 
-def predicate(contract: type[Contract], partition_date: pl.Expr) -> pl.Expr:
-    """Compile a contract, for rows of partitions of these days: one for all rows, or one for each, null for none.
+class Predicate:
+    """A contract as conditions over columns of texts, for rows of partitions of these days.
 
-    Never null; one value for all rows where nothing is vouched for.
+    `partition_date` is one for all rows, or a column with one for each; null is none. Nothing is vouched for where the
+    contract has anything that the compiler does not know.
     """
-    if not _is_data(contract):
-        return _NEVER
-    columns = contract.columns()
-    fields = _Fields({column.name: column.type for column in columns}, partition_date)
-    rules = [_compiled(rule, fields) for rule in contract.rules]
-    return pl.all_horizontal(*map(valid, columns), *(rule.fill_null(False) for rule in rules))
+
+    def __init__(self, contract: type[Contract], partition_date: pl.Expr) -> None:
+        conditions = [_NEVER]
+        if _is_data(contract):
+            columns = contract.columns()
+            fields = _Fields({column.name: column.type for column in columns}, partition_date)
+            conditions = [*map(valid, columns), *(_compiled(rule, fields) for rule in contract.rules)]
+        self.names = {name for condition in conditions for name in condition.meta.root_names()}
+        """The columns that are asked."""
+        self._conditions = [condition.alias(f"{n}") for n, condition in enumerate(conditions)]
+
+    def of(self, rows: pl.DataFrame) -> pl.Series:
+        """Tell which rows are vouched for. Never null.
+
+        Each condition is a column at first: to plan one expression of them all takes Polars twice as long. They are
+        asked lazily, for only then Polars finds what they have in common.
+        """
+        every = pl.repeat(True, rows.height).alias("every")
+        found = rows.lazy().select(every, *self._conditions).collect()
+        return found.select(pl.all_horizontal(pl.all()).fill_null(False)).to_series()
 
 
 def _is_data(contract: type[Contract]) -> bool:
