@@ -230,8 +230,8 @@ class _Vouching:
         lines, offsets = block.lines, block.offsets
         if not self._as_it_stands:
             lines, offsets = _written(texts.select(self.names))
-        if not texts.height == len(offsets) - 1 == count:
-            raise AssertionError(f"Polars reads {texts.height} rows in {count} lines, and writes {len(offsets) - 1}")
+        if not len(ok) == len(versions) == len(offsets) - 1 == count:
+            raise AssertionError(f"Polars reads {len(ok)} rows in {count} lines, and writes {len(offsets) - 1}")
         return _Vouched(block, ok.to_numpy(), versions, lines, offsets)
 
     def _texts(self, lines: bytes) -> pl.DataFrame:

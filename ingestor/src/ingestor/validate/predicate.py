@@ -9,7 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from inspect import getattr_static
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin
 
 import polars as pl
 
@@ -74,8 +75,8 @@ class _Fields:
 class Predicate:
     """A contract as conditions over columns of texts, for rows of partitions of these days.
 
-    `partition_date` is one for all rows, or a column with one for each; null is none. Nothing is vouched for where the
-    contract has anything that the compiler does not know.
+    `partition_date` is one for all rows, or a column with one for each, of type Date; null is none. Nothing is vouched
+    for where the contract has anything that the compiler does not know.
     """
 
     def __init__(self, contract: type[Contract], partition_date: pl.Expr) -> None:
@@ -122,12 +123,20 @@ def _is_data(contract: type[Contract]) -> bool:
 def _is_plain(field: Any) -> bool:
     """Tell whether a field's type is all there is to it, and its absence is null."""
     return (
-        all(isinstance(item, FieldType) for item in field.metadata)
+        _is_of_one_type(field)
         and (field.is_required() or (field.default is None and field.default_factory is None))
         and field.alias is None
         and field.validation_alias is None
         and not field.validate_default
     )
+
+
+def _is_of_one_type(field: Any) -> bool:
+    """Tell whether a field is annotated with a FieldType and nothing else, or with None besides."""
+    declared = [field.metadata] if field.metadata else []
+    if get_origin(field.annotation) in (Union, UnionType):
+        declared += [getattr(one, "__metadata__", ()) for one in get_args(field.annotation) if one is not NoneType]
+    return len(declared) == 1 and len(declared[0]) == 1 and isinstance(declared[0][0], FieldType)
 
 
 def _compiled(rule: Rule, fields: _Fields) -> pl.Expr:
