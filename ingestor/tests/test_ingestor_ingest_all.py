@@ -1,5 +1,7 @@
 """Many partitions at once: what is made of them is what is made of each by itself."""
 
+import os
+import random
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -9,6 +11,7 @@ from typing import BinaryIO
 
 import pytest
 from ingestor_files import DAY, file, row
+from ingestor_mangled import random_file
 
 from ingestor import ingest_all as module
 from ingestor.ingest import ingest
@@ -21,6 +24,8 @@ from libs.entities import ENTITIES
 from libs.stage.command import Partition, each
 from libs.stage.report import Outcome
 from libs.storage.local import LocalStore
+
+TURNS = 10 if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else 1
 
 GOOD = file("orders", *(row("orders", order_id=f"O{n}") for n in range(3)))
 FILES = {
@@ -63,8 +68,8 @@ def run(source: LocalStore, dest: LocalStore, parts: Sequence[Partition] = PARTS
     return list(ingest_all(source, dest, parts, columnar.judge, columnar.judge_together))
 
 
-def by_itself(source: LocalStore, dest: LocalStore) -> list[Outcome]:
-    return list(each(PARTS, lambda entity, day: ingest(source, dest, entity, day, reference.judge)))
+def by_itself(source: LocalStore, dest: LocalStore, parts: Sequence[Partition] = PARTS) -> list[Outcome]:
+    return list(each(parts, lambda entity, day: ingest(source, dest, entity, day, reference.judge)))
 
 
 def without_place(outcomes: list[Outcome], *stores: LocalStore) -> list[str]:
@@ -88,6 +93,24 @@ def test_many_are_ingested_as_each_is_by_itself(
     land(source, "orders", DAY, file("orders", row("orders")))
     (first, *_) = [outcome for outcome in run(source, many) if outcome.name == f"orders {DAY}"]
     assert (first.status, first.details["revision"], first.numbers["rows"]) == ("done", 2, 1)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_mangled_files_have_the_objects_and_manifests_that_the_reference_makes(
+    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = random.Random(f"manifests {seed}")  # noqa: S311
+    days = [DAY + timedelta(n) for n in range(-3, 3)]
+    for turn in range(TURNS):
+        source, one, many = (LocalStore(str(tmp_path / f"{name}{turn}")) for name in ("source", "one", "many"))
+        parts = [(entity, day) for day in days for entity in ENTITIES]
+        for entity, day in parts:
+            land(source, entity, day, random_file(rng, entity)[1])
+        monkeypatch.setattr(module, "SMALL", rng.choice([0, 1000, 1 << 16]))
+        monkeypatch.setattr(columnar, "FEW", rng.choice([1, 10, 200]))
+        assert without_place(run(source, many, parts), many) == without_place(by_itself(source, one, parts), one)
+        assert contents(many) == contents(one)
+        assert any(key.startswith("manifest") for key in contents(one))
 
 
 def test_small_ones_are_judged_together_and_others_are_not(source: LocalStore, tmp_path: Path) -> None:
