@@ -70,13 +70,13 @@ class Bench:
 
     def measure(self, case: Case) -> tuple[dict[str, Result], str]:
         """Run the sides of a case in turn; return what they used, and in words what the file is."""
-        lake, file, clean = self._files(case)
+        lake, file = self._files(case)
         results: dict[str, Result] = {}
         for run in range(self._runs):
             for side in case.sides:
                 if run and side in _ONCE:
                     continue
-                given, rows = self._given(side, case.rows, file, clean)
+                given, rows = self._given(side, case, file)
                 to = self._emptied(side)
                 os.sync()  # what was written before is no side's load
                 usage = self._run(side, lake, given, to)
@@ -90,27 +90,27 @@ class Bench:
         size = f"{file.stat().st_size / 1e6:,.0f} MB"
         return results, f"{size}, {found['rows']:,} records, {found['quarantined']:,} quarantined"
 
-    def _files(self, case: Case) -> tuple[Path, Path, Path]:
-        """Return a case's lake, its landing file, and the same rows undamaged (or that file, if no side reads them)."""
+    def _files(self, case: Case) -> tuple[Path, Path]:
+        """Return a case's lake and its landing file."""
         lake = self._lake(case.rows, case.fault_rate)
         file = apart(landed, lake, case.rows, case.fault_rate)
         if case.kind in _SHAPES:
             lake = lake.with_name(f"{lake.name}-{case.kind}")
             file = apart(reshaped, lake, file, _SHAPES[case.kind])
-        elif case.fault_rate and not {*_CLEAN_ONLY}.isdisjoint(case.sides):
-            return lake, file, apart(landed, self._lake(case.rows, 0), case.rows, 0)
-        return lake, file, file
+        return lake, file
 
     def _lake(self, rows: int, fault_rate: float) -> Path:
         return self._folder / f"{rows}-{fault_rate:g}"
 
-    def _given(self, side: str, rows: int, file: Path, clean: Path) -> tuple[Path, int]:
+    def _given(self, side: str, case: Case, file: Path) -> tuple[Path, int]:
         """Return the file that a side reads, and its rows."""
-        if side == "dlt" and self._peer_rows < rows:
+        if side == "dlt" and self._peer_rows < case.rows:
             first = self._folder / "head.csv"
             head(file, first, self._peer_rows)
             return first, self._peer_rows
-        return (clean if side in _CLEAN_ONLY else file), rows
+        if side in _CLEAN_ONLY and case.fault_rate:
+            file = apart(landed, self._lake(case.rows, 0), case.rows, 0)
+        return file, case.rows
 
     def _emptied(self, side: str) -> Path:
         to = self._folder / "out" / side

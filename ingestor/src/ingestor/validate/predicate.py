@@ -93,7 +93,8 @@ class Predicate:
         """Tell which rows are vouched for. Never null.
 
         Each condition is a column at first: to plan one expression of them all takes Polars twice as long. They are
-        asked lazily, for only then Polars finds what they have in common.
+        asked lazily, for only then Polars finds what they have in common. A column of as many rows is with them, for
+        conditions without a column have but one.
         """
         every = pl.repeat(True, rows.height).alias("every")
         found = rows.lazy().select(every, *self._conditions).collect()
