@@ -42,6 +42,7 @@ def by_blocks(data: bytes) -> list[Record]:
     st.sampled_from([1, 9, 1 << 14]),
 )
 @example(b"\n" + b"a" * 18 + b'\r","' + b"b" * 10, (20, 30), 1 << 20, 1, 1)
+@example(b"a,b\n" + b"," * (1 + (1 << 16)) + b"\n1,2\n", (1 << 20, 16 << 20), 1 << 20, 9, 1)
 def test_blocks_hold_the_records_that_the_exact_reader_reads(
     data: bytes, limits: tuple[int, int], block: int, lines: int, decoded: int
 ) -> None:

@@ -84,3 +84,21 @@ def test_an_object_that_was_damaged_in_the_bucket_is_refused_and_made_anew(
     assert manifest["revision"] == 1
     load(tmp_path, lake)
     assert landing(tmp_path) == before
+
+
+def test_a_large_file_goes_from_bucket_to_bucket_without_a_copy_of_it_here(
+    bucket: storage.Bucket, tmp_path: Path
+) -> None:
+    """Where no file of this machine may have half the landing file's size."""
+    lake = f"gs://{bucket.name}"
+    orders = ("--entity", "orders", "--date", FIRST)
+    call(tmp_path, "generator", "generate", *orders, "--orders-per-day", "100000", "--dest", lake)
+    small_files = ("sh", "-c", 'ulimit -f 8192 && exec "$@"', "sh")  # blocks of 512 or 1024 bytes
+    ingest = (*small_files, "ingestor", "ingest", *orders, "--source", lake, "--dest")
+
+    call(tmp_path, *ingest, lake)
+    landing_file = bucket.get_blob(layout.landing("orders", day(FIRST)))
+    raw = bucket.get_blob(layout.raw("orders", day(FIRST)))
+    assert raw.crc32c == landing_file.crc32c
+    assert raw.size > 2 * 8192 * 1024
+    assert "File too large" in call(tmp_path, *ingest, str(tmp_path / "lake"), code=1).stderr

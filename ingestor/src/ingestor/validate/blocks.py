@@ -100,15 +100,17 @@ class _WholeLines:
 
     def read(self) -> bytes:
         """Return some more lines, none at the end only."""
-        data, size = self._begun, 0
-        while not size and not self.ended:
-            data = _shortened(data)
-            read = self._stream.read(BLOCK)
+        data = b""
+        while not data and not self.ended:
+            begun, read = _shortened(self._begun), self._stream.read(BLOCK)
             self.ended = not read
-            data += read
-            size = len(data) if self.ended else _whole(data)
-        self._begun = data[size:]
-        data = data[:size]
+            size = _whole(read)
+            if size:
+                data, self._begun = b"".join((begun, memoryview(read)[:size])), read[size:]
+            elif self.ended or begun.endswith(b"\r"):
+                data, self._begun = begun, read
+            else:
+                self._begun = begun + read
         if data and self._first:
             self._first = False
             data = data.removeprefix(BOM)
@@ -278,10 +280,11 @@ class _Lines:
         return np.searchsorted(self._ends, positions, side="right")
 
     def _ragged(self, commas: int) -> NDArray[np.bool_]:
-        found = np.flatnonzero(self._codes == _COMMA)
-        if commas and len(found) == commas * len(self._ends):
-            by_line = found.reshape(-1, commas)
-            if (by_line[:, 0] >= self._starts).all() and (by_line[:, -1] < self._ends).all():
-                return np.zeros(len(self._ends), np.bool_)
-        counts = np.diff(np.searchsorted(found, self._ends), prepend=0)
+        """Tell which lines have not as many commas: they are counted 64 bytes at once, for to list them all is slow."""
+        bits = np.packbits(self._codes == _COMMA, bitorder="little").tobytes()
+        words = np.frombuffer(bits.ljust(len(self._codes) // 64 * 8 + 8, b"\0"), "<u8")
+        before = np.cumsum(np.bitwise_count(words), dtype=np.int64) - np.bitwise_count(words)
+        at, bit = np.divmod(self._ends, 64)
+        begun = words[at] & ((np.uint64(1) << bit.astype(np.uint64)) - np.uint64(1))
+        counts: Array = np.diff(before[at] + np.bitwise_count(begun), prepend=0)
         return np.not_equal(counts, commas)

@@ -6,9 +6,11 @@ a row that Pydantic refuses or that is rendered otherwise.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
+from functools import reduce
 from inspect import getattr_static
+from operator import and_
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin
 
@@ -49,6 +51,13 @@ class _Fields:
 
     types: dict[str, FieldType]
     partition_date: pl.Expr
+    made: dict[str, pl.Expr] = field(default_factory=dict)
+    """Columns that rules share. Polars, asked lazily, finds common parts itself, but anew each time: that is slower."""
+
+    def once(self, name: str, value: pl.Expr) -> pl.Expr:
+        """Return a value as a column of this name (a space in it keeps it apart from the fields)."""
+        self.made[name] = value
+        return pl.col(name)
 
     def text(self, name: str, kind: Kind) -> pl.Expr:
         """Return a field of this kind as it stands."""
@@ -61,7 +70,7 @@ class _Fields:
         kind = self.types[name]
         if kind.kind not in ("integer", "decimal"):
             raise _UnknownError
-        value = number(name, kind)
+        value = self.once(f"{name} as number", number(name, kind))
         more = 0 if scale is None else scale - self.scale(name)
         if more < 0:
             raise _UnknownError
@@ -81,24 +90,26 @@ class Predicate:
 
     def __init__(self, contract: type[Contract], partition_date: pl.Expr) -> None:
         conditions = [_NEVER]
+        made: dict[str, pl.Expr] = {}
         if _is_data(contract):
             columns = contract.columns()
-            fields = _Fields({column.name: column.type for column in columns}, partition_date)
+            fields = _Fields({column.name: column.type for column in columns}, partition_date, made)
             conditions = [*map(valid, columns), *(_compiled(rule, fields) for rule in contract.rules)]
-        self.names = {name for condition in conditions for name in condition.meta.root_names()}
+        asked = {name for value in (*conditions, *made.values()) for name in value.meta.root_names()}
+        self.names = asked - made.keys()
         """The columns that are asked."""
+        self._made = [value.alias(name) for name, value in made.items()]
         self._conditions = [condition.alias(f"{n}") for n, condition in enumerate(conditions)]
 
     def of(self, rows: pl.DataFrame) -> pl.Series:
         """Tell which rows are vouched for. Never null.
 
-        Each condition is a column at first: to plan one expression of them all takes Polars twice as long. They are
-        asked lazily, for only then Polars finds what they have in common. A column of as many rows is with them, for
-        conditions without a column have but one.
+        Each condition is a column at first: to plan one expression of them all takes Polars twice as long. A column of
+        as many rows is with them, for conditions without a column have but one.
         """
         every = pl.repeat(True, rows.height).alias("every")
-        found = rows.lazy().select(every, *self._conditions).collect()
-        return found.select(pl.all_horizontal(pl.all()).fill_null(False)).to_series()
+        found = rows.with_columns(*self._made).select(every, *self._conditions)
+        return reduce(and_, found).fill_null(False)
 
 
 def _is_data(contract: type[Contract]) -> bool:
@@ -184,17 +195,21 @@ def _sign(rule: Sign, fields: _Fields) -> pl.Expr:
 def _minor_unit(rule: MinorUnit, fields: _Fields) -> pl.Expr:
     """Divide by the minor unit, at the amount's scale."""
     scale = fields.scale(rule.field)
-    unit = _by_currency(fields.text(rule.currency, "text"), lambda digits: 10 ** max(scale - digits, 0))
+    unit = _by_currency(rule.currency, fields, lambda digits: 10 ** max(scale - digits, 0))
     held = fields.number(rule.field) % unit == 0
     return pl.col(rule.field).is_null() | pl.col(rule.currency).is_null() | held
 
 
-def _by_currency(currency: pl.Expr, of: Callable[[int], int]) -> pl.Expr:
+def _by_currency(name: str, fields: _Fields, of: Callable[[int], int]) -> pl.Expr:
     """Map a currency to what its number of decimals stands for, null where it is unknown."""
+    currency = fields.text(name, "text")
     groups: dict[int, list[str]] = {}
     for code, digits in MINOR_UNITS.items():
-        groups.setdefault(of(digits), []).append(code)
-    return pl.coalesce(pl.when(currency.is_in(codes)).then(pl.lit(value, pl.Int64)) for value, codes in groups.items())
+        groups.setdefault(digits, []).append(code)
+    value = pl.coalesce(
+        pl.when(currency.is_in(codes)).then(pl.lit(of(digits), pl.Int64)) for digits, codes in groups.items()
+    )
+    return fields.once(f"{name} as {[of(digits) for digits in groups]}", value)
 
 
 def _total(rule: Total, fields: _Fields) -> pl.Expr:
@@ -222,7 +237,7 @@ def _line_total(rule: LineTotal, fields: _Fields) -> pl.Expr:
         most = 10 ** (DIGITS - scale + fields.scale(name))
         fits = fits & fields.number(name).is_between(-most, most)
     difference = quantity * price - fields.number(rule.discount, scale) - fields.number(rule.field, scale)
-    half_unit = _by_currency(fields.text(rule.currency, "text"), lambda digits: 5 * 10 ** (scale - digits - 1))
+    half_unit = _by_currency(rule.currency, fields, lambda digits: 5 * 10 ** (scale - digits - 1))
     return fits & (difference.abs() <= half_unit)
 
 
