@@ -351,9 +351,15 @@ class _ByType(_Thing):
     thing_id: Annotated[str, _Type("id", "text", "^[A-Z0-9]+$", "an id")]
 
 
+class _TooFine(_Thing):
+    own_rules = (NonZero("price"),)
+
+    price: Annotated[Decimal, dataclasses.replace(MONEY, precision=30, scale=20)] | None = None
+
+
 UNKNOWN = [
     _Validated, _ValidatedByType, _NullableValidatedByType, _NullableBounded, _Listed, _OfTwoTypes, _Stripped, _Aliased,
-    _Defaulted, _Ruled, _ByRule, _ByKind, _ByType,
+    _Defaulted, _Ruled, _ByRule, _ByKind, _ByType, _TooFine,
 ]  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import sys
 import uuid
 from pathlib import Path
 
@@ -18,6 +19,12 @@ pytestmark = pytest.mark.docker
 
 FIRST, LAST = "2025-11-01", "2025-11-02"
 RANGE = ("--date", FIRST, "--to", LAST)
+
+_SMALL_FILES = """
+import os, resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 23, 1 << 23))
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
 
 
 @pytest.fixture
@@ -89,16 +96,15 @@ def test_an_object_that_was_damaged_in_the_bucket_is_refused_and_made_anew(
 def test_a_large_file_goes_from_bucket_to_bucket_without_a_copy_of_it_here(
     bucket: storage.Bucket, tmp_path: Path
 ) -> None:
-    """Where no file of this machine may have half the landing file's size."""
+    """As where no file of this machine may be half as large as the landing file."""
     lake = f"gs://{bucket.name}"
     orders = ("--entity", "orders", "--date", FIRST)
     call(tmp_path, "generator", "generate", *orders, "--orders-per-day", "100000", "--dest", lake)
-    small_files = ("sh", "-c", 'ulimit -f 8192 && exec "$@"', "sh")  # blocks of 512 or 1024 bytes
-    ingest = (*small_files, "ingestor", "ingest", *orders, "--source", lake, "--dest")
+    ingest = (sys.executable, "-c", _SMALL_FILES, "ingestor", "ingest", *orders, "--source", lake, "--dest")
 
     call(tmp_path, *ingest, lake)
     landing_file = bucket.get_blob(layout.landing("orders", day(FIRST)))
     raw = bucket.get_blob(layout.raw("orders", day(FIRST)))
     assert raw.crc32c == landing_file.crc32c
-    assert raw.size > 2 * 8192 * 1024
+    assert raw.size > 2 << 23
     assert "File too large" in call(tmp_path, *ingest, str(tmp_path / "lake"), code=1).stderr

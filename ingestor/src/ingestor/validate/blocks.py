@@ -102,15 +102,16 @@ class _WholeLines:
         """Return some more lines, none at the end only."""
         data = b""
         while not data and not self.ended:
-            begun, read = _shortened(self._begun), self._stream.read(BLOCK)
+            self._begun = _shortened(self._begun)
+            read = self._stream.read(BLOCK)
             self.ended = not read
             size = _whole(read)
             if size:
-                data, self._begun = b"".join((begun, memoryview(read)[:size])), read[size:]
-            elif self.ended or begun.endswith(b"\r"):
-                data, self._begun = begun, read
+                data, self._begun = b"".join((self._begun, memoryview(read)[:size])), read[size:]
+            elif self.ended or self._begun.endswith(b"\r"):  # which ends a line, for LF does not come next
+                data, self._begun = self._begun, read
             else:
-                self._begun = begun + read
+                self._begun += read
         if data and self._first:
             self._first = False
             data = data.removeprefix(BOM)
@@ -280,10 +281,11 @@ class _Lines:
         return np.searchsorted(self._ends, positions, side="right")
 
     def _ragged(self, commas: int) -> NDArray[np.bool_]:
-        """Tell which lines have not as many commas: they are counted 64 bytes at once, for to list them all is slow."""
+        """Tell which lines do not have so many commas. Counting 64 bytes at once is faster than listing all commas."""
         bits = np.packbits(self._codes == _COMMA, bitorder="little").tobytes()
-        words = np.frombuffer(bits.ljust(len(self._codes) // 64 * 8 + 8, b"\0"), "<u8")
-        before = np.cumsum(np.bitwise_count(words), dtype=np.int64) - np.bitwise_count(words)
+        words = np.frombuffer(bits.ljust(len(self._codes) // 64 * 8 + 8, b"\0"), "<u8")  # one has the data's end
+        in_word = np.bitwise_count(words)
+        before = np.cumsum(in_word, dtype=np.int64) - in_word
         at, bit = np.divmod(self._ends, 64)
         begun = words[at] & ((np.uint64(1) << bit.astype(np.uint64)) - np.uint64(1))
         counts: Array = np.diff(before[at] + np.bitwise_count(begun), prepend=0)

@@ -6,7 +6,7 @@ a row that Pydantic refuses or that is rendered otherwise.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from functools import reduce
 from inspect import getattr_static
@@ -47,11 +47,11 @@ class _UnknownError(Exception):
 
 @dataclass(frozen=True)
 class _Fields:
-    """The types of a contract's fields, for the rules."""
+    """What rules are told of: the types of a contract's fields and the partition's day; and what they share."""
 
     types: dict[str, FieldType]
     partition_date: pl.Expr
-    made: dict[str, pl.Expr] = field(default_factory=dict)
+    made: dict[str, pl.Expr]
     """Columns that rules share. Polars, asked lazily, finds common parts itself, but anew each time: that is slower."""
 
     def once(self, name: str, value: pl.Expr) -> pl.Expr:
@@ -68,12 +68,10 @@ class _Fields:
     def number(self, name: str, scale: int | None = None) -> pl.Expr:
         """Return a field's number as Int64, at its own scale or a greater one (that may not fit: bound it)."""
         kind = self.types[name]
-        if kind.kind not in ("integer", "decimal"):
+        more = 0 if scale is None else scale - self.scale(name)
+        if kind.kind not in ("integer", "decimal") or self.scale(name) > DIGITS or more < 0:
             raise _UnknownError
         value = self.once(f"{name} as number", number(name, kind))
-        more = 0 if scale is None else scale - self.scale(name)
-        if more < 0:
-            raise _UnknownError
         return value * 10**more if more else value
 
     def scale(self, name: str) -> int:
@@ -201,7 +199,7 @@ def _minor_unit(rule: MinorUnit, fields: _Fields) -> pl.Expr:
 
 
 def _by_currency(name: str, fields: _Fields, of: Callable[[int], int]) -> pl.Expr:
-    """Map a currency to what its number of decimals stands for, null where it is unknown."""
+    """Map a currency to what its number of decimals stands for, null where it is unknown. Rules of one map share it."""
     currency = fields.text(name, "text")
     groups: dict[int, list[str]] = {}
     for code, digits in MINOR_UNITS.items():
