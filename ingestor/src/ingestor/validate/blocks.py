@@ -283,7 +283,7 @@ class _Lines:
     def _ragged(self, commas: int) -> NDArray[np.bool_]:
         """Tell which lines do not have so many commas. Counting 64 bytes at once is faster than listing all commas."""
         bits = np.packbits(self._codes == _COMMA, bitorder="little").tobytes()
-        words = np.frombuffer(bits.ljust(len(self._codes) // 64 * 8 + 8, b"\0"), "<u8")  # one has the data's end
+        words = np.frombuffer(bits.ljust(len(self._codes) // 64 * 8 + 8, b"\0"), "<u8")  # the data may end with a word
         in_word = np.bitwise_count(words)
         before = np.cumsum(in_word, dtype=np.int64) - in_word
         at, bit = np.divmod(self._ends, 64)

@@ -183,10 +183,10 @@ def _non_zero(rule: NonZero, fields: _Fields) -> pl.Expr:
 
 
 def _sign(rule: Sign, fields: _Fields) -> pl.Expr:
-    value = fields.number(rule.field)
-    allowed = value >= 0 if rule.sign > 0 else value <= 0
     if rule.sign not in (1, -1):
         raise _UnknownError
+    value = fields.number(rule.field)
+    allowed = value >= 0 if rule.sign > 0 else value <= 0
     return pl.col(rule.field).is_null() | fields.text(rule.when, "text").ne_missing(rule.equals) | allowed
 
 
