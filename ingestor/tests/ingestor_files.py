@@ -6,12 +6,11 @@ import io
 import json
 from dataclasses import dataclass
 from datetime import date
-from functools import partial
 from typing import Any
 
 from hypothesis import strategies as st
 
-from ingestor.validate.engine import Engine, Judge, Judgement
+from ingestor.validate.engine import Engine, Judgement
 from ingestor.validate.reference import judge
 from libs.entities import contract_of
 
@@ -98,12 +97,8 @@ class Judged:
 
 
 def judged(entity: str, data: bytes, engine: Engine = judge, day: date = DAY) -> Judged:
-    return told(data, partial(engine, contract=contract_of(entity), partition_date=day))
-
-
-def told(data: bytes, judge: Judge) -> Judged:
     source, validated, quarantine = io.BytesIO(data), Sink(), Sink()
-    judgement = judge(source, validated=validated, quarantine=quarantine)
+    judgement = engine(source, contract_of(entity), day, validated=validated, quarantine=quarantine)
     assert source.read() == b""
     return Judged(judgement, validated.data, quarantine.data)
 

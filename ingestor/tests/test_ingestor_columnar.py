@@ -8,34 +8,34 @@ from functools import partial
 from threading import Lock
 
 import pytest
-from ingestor_files import DAY, Sink, columns, file, judged, row, told
+from ingestor_files import DAY, Judged, Sink, columns, file, judged, row
 from ingestor_mangled import random_file
 
 from ingestor import records
-from ingestor.validate import blocks, columnar, reference, seen
+from ingestor.validate import blocks, columnar, engine, reference, seen
 from ingestor.validate.engine import RefusedError
-from libs.contracts.orders import Order
 from libs.entities import ENTITIES, contract_of
 
 NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
 FILES = 3000 if NIGHTLY else 150
 
 
-def outcome(engine: str, entity: str, data: bytes, day: date = DAY) -> object:
+def outcome(name: str, entity: str, data: bytes, day: date = DAY) -> object:
     try:
-        return judged(entity, data, columnar.judge if engine == "columnar" else reference.judge, day)
+        return judged(entity, data, columnar.judge if name == "columnar" else reference.judge, day)
     except RefusedError as error:
         return str(error)
 
 
 def outcomes_together(entity: str, files: list[tuple[bytes, date]]) -> list[object]:
-    found: list[object] = []
-    for (data, _), judge in zip(files, columnar.judge_together(files, contract_of(entity)), strict=True):
-        try:
-            found.append(told(data, judge))
-        except RefusedError as error:
-            found.append(str(error))
-    return found
+    found = columnar.judge_together(files, contract_of(entity))
+    assert [one.data for one in found if isinstance(one, engine.Judged)] == [
+        data for (data, _), one in zip(files, found, strict=True) if isinstance(one, engine.Judged)
+    ]
+    return [
+        str(one) if isinstance(one, RefusedError) else Judged(one.judgement, one.validated, one.quarantine)
+        for one in found
+    ]
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -72,10 +72,8 @@ def test_the_predicate_is_asked_once_for_all_files_of_a_header(monkeypatch: pyte
     one = file("orders", row("orders"))
     other = file("orders", row("orders"), names=[*reversed(columns("orders"))])
     damaged = one + b'x,"\n'
-    judges = columnar.judge_together([(data, DAY) for data in (one, other, b"order_id\n", one, damaged, other)], Order)
-    assert len(asked) == 2
-    for data, judge in zip((one, other), judges, strict=False):
-        assert len(told(data, judge).rows) == 1
+    files = [(data, DAY) for data in (one, other, b"order_id\n", one, damaged, other)]
+    assert outcomes_together("orders", files) == [outcome("reference", "orders", *file) for file in files]
     assert len(asked) == 2
 
 
@@ -84,8 +82,8 @@ def test_each_of_the_files_judged_together_has_its_own_day(monkeypatch: pytest.M
     rows = [row("orders", order_id=f"O{day}", ordered_at=f"2025-11-{day}T00:00:00Z") for day in range(14, 19)]
     rows = [one | {"updated_at": "2025-11-20T00:00:00Z"} for one in rows]
     files = [(file("orders", *rows), DAY + timedelta(n)) for n in range(3)]
-    found = [told(data, judge) for (data, _), judge in zip(files, columnar.judge_together(files, Order), strict=True)]
-    assert [[line["order_id"] for line in one.rows] for one in found] == [
+    found = outcomes_together("orders", files)
+    assert [[line["order_id"] for line in one.rows] for one in found if isinstance(one, Judged)] == [
         ["O14", "O15", "O16"], ["O14", "O15", "O16", "O17"], ["O14", "O15", "O16", "O17", "O18"],
     ]  # fmt: skip
 

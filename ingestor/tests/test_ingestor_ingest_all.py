@@ -1,23 +1,24 @@
 """Many partitions at once: what is made of them is what is made of each by itself."""
 
+import itertools
 import os
 import random
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import date, timedelta
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pytest
 from ingestor_files import DAY, file, row
 from ingestor_mangled import random_file
 
 from ingestor import ingest_all as module
+from ingestor import ingest_small
 from ingestor.ingest import ingest
 from ingestor.ingest_all import ingest_all
 from ingestor.validate import columnar, reference
-from ingestor.validate.engine import Judge
+from ingestor.validate.engine import Judged, RefusedError
 from libs import layout
 from libs.contracts.base import Contract
 from libs.entities import ENTITIES
@@ -85,7 +86,7 @@ def test_many_are_ingested_as_each_is_by_itself(
 ) -> None:
     monkeypatch.setattr(module, "WINDOW", window)
     monkeypatch.setattr(columnar, "FEW", 2)
-    assert len(FILES[DAY + timedelta(5)] or b"") > module.SMALL
+    assert len(FILES[DAY + timedelta(5)] or b"") > ingest_small.SMALL
     one, many = LocalStore(str(tmp_path / "one")), LocalStore(str(tmp_path / "many"))
     for _ in range(2):  # the second time there is nothing to do
         assert without_place(run(source, many), many) == without_place(by_itself(source, one), one)
@@ -106,7 +107,7 @@ def test_mangled_files_have_the_objects_and_manifests_that_the_reference_makes(
         parts = [(entity, day) for day in days for entity in ENTITIES]
         for entity, day in parts:
             land(source, entity, day, random_file(rng, entity)[1])
-        monkeypatch.setattr(module, "SMALL", rng.choice([0, 1000, 1 << 16]))
+        monkeypatch.setattr(ingest_small, "SMALL", rng.choice([0, 1000, 1 << 16]))
         monkeypatch.setattr(columnar, "FEW", rng.choice([1, 10, 200]))
         assert without_place(run(source, many, parts), many) == without_place(by_itself(source, one, parts), one)
         assert contents(many) == contents(one)
@@ -116,19 +117,19 @@ def test_mangled_files_have_the_objects_and_manifests_that_the_reference_makes(
 def test_small_ones_are_judged_together_and_others_are_not(source: LocalStore, tmp_path: Path) -> None:
     asked: list[tuple[str, list[date]]] = []
 
-    def noted(files: Sequence[tuple[bytes, date]], contract: type[Contract]) -> Sequence[Judge]:
+    def noted(files: Sequence[tuple[bytes, date]], contract: type[Contract]) -> Sequence[Judged | RefusedError]:
         asked.append((contract.entity, [day for _, day in files]))
         return columnar.judge_together(files, contract)
 
     list(ingest_all(source, LocalStore(str(tmp_path / "lake")), PARTS, columnar.judge, noted))
-    orders = [day for day, data in FILES.items() if data is not None and len(data) <= module.SMALL]
+    orders = [day for day, data in FILES.items() if data is not None and len(data) <= ingest_small.SMALL]
     assert asked == [("customers", [DAY]), ("orders", orders), ("payments", [DAY])]
 
 
 def test_after_a_defect_in_judging_together_each_is_judged_by_itself(
     source: LocalStore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def broken(files: Sequence[tuple[bytes, date]], contract: type[Contract]) -> Sequence[Judge]:
+    def broken(files: Sequence[tuple[bytes, date]], contract: type[Contract]) -> Sequence[Judged | RefusedError]:
         raise AssertionError("on purpose")
 
     one, many = LocalStore(str(tmp_path / "one")), LocalStore(str(tmp_path / "many"))
@@ -138,45 +139,128 @@ def test_after_a_defect_in_judging_together_each_is_judged_by_itself(
     assert "AssertionError: on purpose" in capsys.readouterr().err
 
 
-class Slow(LocalStore):
-    """Commits slowly."""
-
-    def write_if(self, key: str, data: bytes, version: str | None) -> None:
-        time.sleep(0.02)
-        super().write_if(key, data, version)
-
-
 def test_what_has_not_begun_is_left_after_an_interruption(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(files: Sequence[tuple[bytes, date]], contract: type[Contract]) -> Sequence[Judge]:
-        if DAY not in [day for _, day in files]:
+    asked: list[date] = []
+
+    def interrupted(files: Sequence[tuple[bytes, date]], contract: type[Contract]) -> Sequence[Judged | RefusedError]:
+        asked.extend(day for _, day in files)
+        if len(asked) > 30:
             raise KeyboardInterrupt
         return columnar.judge_together(files, contract)
 
-    lake = Slow(str(tmp_path / "lake"))
+    lake = LocalStore(str(tmp_path / "lake"))
     parts = [("orders", DAY + timedelta(n)) for n in range(100)]
     for entity, day in parts:
         land(lake, entity, day, GOOD)
-    monkeypatch.setattr(module, "BATCH_BYTES", 80 * len(GOOD))
+    monkeypatch.setattr(ingest_small, "BATCH_FILES", 10)
     with pytest.raises(KeyboardInterrupt):
         list(ingest_all(lake, lake, parts, columnar.judge, interrupted))
-    assert len(list(lake.list("manifests/"))) < 40
+    assert len(list(lake.list("manifests/"))) == 10
+    assert len(list(lake.list("raw/"))) == 20
+    assert not list((tmp_path / "lake/.tmp").iterdir())
+    assert {one.status for one in run(lake, lake, parts)} == {"done", "unchanged"}
+
+
+class Died(BaseException):
+    """What a killed process does: it stops, and catches nothing."""
+
+
+def test_a_run_killed_at_any_sync_or_rename_and_then_a_clean_one_are_one_clean_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = [("orders", DAY), ("orders", DAY + timedelta(7)), ("payments", DAY)]
+
+    def landed(name: str) -> LocalStore:
+        lake = LocalStore(str(tmp_path / name))
+        for entity, day in parts:
+            land(lake, entity, day, GOOD if entity == "orders" else file(entity, row(entity)))
+        return lake
+
+    clean = landed("clean")
+    run(clean, clean, parts)
+    for deadline in range(200):
+        lake = landed(str(deadline))
+        left = itertools.count(deadline, -1)
+
+        def mortal(work: Callable[..., None], left: Iterator[int] = left) -> Callable[..., None]:
+            def step(*args: object) -> None:
+                if next(left) <= 0:
+                    raise Died
+                work(*args)
+
+            return step
+
+        with monkeypatch.context() as patch:
+            for name in ("fsync", "rename"):
+                patch.setattr(os, name, mortal(getattr(os, name)))
+            try:
+                run(lake, lake, parts)
+                died = False
+            except Died:
+                died = True
+        assert {one.status for one in run(lake, lake, parts)} <= {"done", "unchanged"}
+        assert contents(lake) == contents(clean), deadline
+        if not died:
+            assert deadline > 2 * 4 * len(parts) - 1
+            return
+    pytest.fail("the run never came to its end")
+
+
+def test_where_an_object_cannot_be_written_only_its_partition_fails(source: LocalStore, tmp_path: Path) -> None:
+    one, many = LocalStore(str(tmp_path / "one")), LocalStore(str(tmp_path / "many"))
+    for lake in (one, many):
+        for entity, key in (("orders", layout.validated_raw), ("payments", layout.manifest)):
+            (Path(lake.uri) / key(entity, DAY) / "in the way").mkdir(parents=True)
+    found, alone = run(source, many), by_itself(source, one)
+    assert without_place(found, many) == without_place(alone, one)
+    failed = [outcome.name for outcome in found if "Is a directory" in (outcome.error or "")]
+    assert failed == [f"orders {DAY}", f"payments {DAY}"]
+    assert many.size(layout.manifest("orders", DAY)) is None
+
+
+class Overtaken(LocalStore):
+    """A store where another run does all its work just before this one begins to write manifests."""
+
+    def __init__(self, uri: str, meanwhile: Callable[[], object]) -> None:
+        super().__init__(uri)
+        self._meanwhile = [meanwhile]
+
+    def begin_many_if(self, objects: Mapping[str, tuple[bytes, str | None]]) -> Any:
+        if self._meanwhile and len(objects) > 1:  # a single one is the other run's
+            self._meanwhile.pop()()
+        return super().begin_many_if(objects)
+
+
+def test_a_run_overtaken_by_another_has_done_its_work_or_says_what_changed(tmp_path: Path) -> None:
+    parts = [("orders", DAY), ("orders", DAY + timedelta(7))]
+    source, other, lake = (LocalStore(str(tmp_path / name)) for name in ("source", "other", "lake"))
+    for entity, day in parts:
+        land(source, entity, day, GOOD)
+        land(other, entity, day, GOOD if day == DAY else file("orders", row("orders")))
+    overtaken = Overtaken(lake.uri, lambda: by_itself(other, lake, parts))
+    same, changed = run(source, overtaken, parts)
+    assert (same.status, same.details["revision"]) == ("done", 1)
+    assert "changed by somebody else in the meantime: run again" in (changed.error or "")
+    again = run(source, lake, parts)
+    assert [(one.status, one.details["revision"]) for one in again] == [("unchanged", 1), ("done", 2)]
 
 
 def test_what_is_judged_together_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[str, list[bytes]]] = []
 
-    def noted(files: Sequence[tuple[bytes, date]], contract: type[Contract]) -> Sequence[Judge]:
+    def noted(files: Sequence[tuple[bytes, date]], contract: type[Contract]) -> Sequence[Judged | RefusedError]:
         asked.append((contract.entity, [data for data, _ in files]))
         return columnar.judge_together(files, contract)
 
     store = LocalStore(str(tmp_path / "lake"))
     blank = GOOD + b"\n" * 20
+    monkeypatch.setattr(ingest_small, "BATCH_FILES", 3)
     landed = [GOOD, GOOD, GOOD, GOOD, blank, blank, GOOD, blank + blank]
     parts = [("orders", DAY + timedelta(n)) for n in range(len(landed))]
     for (entity, day), data in zip(parts, landed, strict=True):
         land(store, entity, day, data)
-    monkeypatch.setattr(module, "BATCH_BYTES", 3 * len(GOOD))
-    monkeypatch.setattr(module, "BATCH_LINES", 30)
+    monkeypatch.setattr(ingest_small, "BATCH_BYTES", 3 * len(GOOD))
+    monkeypatch.setattr(ingest_small, "BATCH_LINES", 30)
     assert {one.status for one in ingest_all(store, store, parts, columnar.judge, noted)} == {"done"}
     assert [files for _, files in asked] == [[GOOD] * 3, [GOOD, blank], [blank, GOOD], [blank + blank]]
 

@@ -8,6 +8,7 @@ import resource
 import threading
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -90,9 +91,8 @@ def test_a_failing_writer_leaves_what_was_there(store: Store) -> None:
     assert list(store.list("")) == ["a"]
 
 
-@pytest.mark.parametrize("side_by_side", [True, False])
-def test_objects_written_together_stand_when_the_block_has_ended(store: Store, side_by_side: bool) -> None:
-    with write_all(store, ["a/1", "a/2", "b"], side_by_side=side_by_side) as writers:
+def test_objects_written_together_stand_when_the_block_has_ended(store: Store) -> None:
+    with write_all(store, ["a/1", "a/2", "b"]) as writers:
         for number, writer in enumerate(writers):
             writer.write(bytes([number]) * 100_000)
         assert not list(store.list(""))
@@ -101,12 +101,11 @@ def test_objects_written_together_stand_when_the_block_has_ended(store: Store, s
     }
 
 
-@pytest.mark.parametrize("side_by_side", [True, False])
-def test_of_objects_written_together_none_is_left_if_the_block_fails(store: Store, side_by_side: bool) -> None:
+def test_of_objects_written_together_none_is_left_if_the_block_fails(store: Store) -> None:
     put(store, "b", b"before")
     with (
         pytest.raises(RuntimeError, match="on purpose"),
-        write_all(store, ["a", "b"], side_by_side=side_by_side) as writers,
+        write_all(store, ["a", "b"]) as writers,
     ):
         for writer in writers:
             writer.write(b"half")
@@ -123,6 +122,61 @@ def test_an_object_that_cannot_be_finished_is_told_and_leaves_nothing_half(tmp_p
             writer.write(b"whole")
     assert list(store.list("")) == ["a/1", "b"]
     assert not list((tmp_path / "lake/.tmp").iterdir())
+
+
+def test_many_small_objects_stand_when_they_are_finished(store: Store) -> None:
+    put(store, "a/1", b"before")
+    objects = {f"{'abc'[n % 3]}/{n}": bytes([n]) * n for n in range(40)}
+    with closing(store.begin_many(objects)) as writing:
+        assert not writing.finish()
+    assert {key: get(store, key) for key in store.list("")} == {**objects, "a/1": b"before"}
+
+
+def test_of_many_small_objects_each_is_compared_and_set(store: Store) -> None:
+    store.write_if("a/1", b"1", None)
+    store.write_if("a/2", b"2", None)
+    version = (store.read_versioned("a/2") or (b"", ""))[1]
+    with closing(
+        store.begin_many_if({"a/1": (b"other", None), "a/2": (b"other", version), "a/3": (b"3", None)})
+    ) as writing:
+        errors = writing.finish()
+    assert [(key, type(error)) for key, error in errors.items()] == [("a/1", ConflictError)]
+    assert {key: get(store, key) for key in store.list("")} == {"a/1": b"1", "a/2": b"other", "a/3": b"3"}
+
+
+def test_of_many_small_objects_those_that_cannot_be_written_are_told(tmp_path: Path) -> None:
+    (tmp_path / "lake/a/2/in the way").mkdir(parents=True)
+    store = LocalStore(str(tmp_path / "lake"))
+    errors = store.begin_many({"a/1": b"1", "a/2": b"2", "b": b"3"}).finish()
+    assert [(key, str(error)) for key, error in errors.items()] == [
+        ("a/2", f"cannot write {tmp_path}/lake/a/2: Is a directory")
+    ]
+    assert list(store.list("")) == ["a/1", "b"]
+    assert not list((tmp_path / "lake/.tmp").iterdir())
+
+
+def test_many_small_objects_that_are_not_finished_leave_nothing(tmp_path: Path) -> None:
+    store = LocalStore(str(tmp_path / "lake"))
+    with closing(store.begin_many({"a/1": b"1", "b": b"2"})):
+        assert len(list((tmp_path / "lake/.tmp").iterdir())) == 2
+    assert not [path for path in (tmp_path / "lake").rglob("*") if path.is_file()]
+
+
+def test_a_small_object_that_does_not_reach_the_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sync, calls = os.fsync, itertools.count()
+
+    def fsync(descriptor: int) -> None:
+        if next(calls) == 1:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        sync(descriptor)
+
+    monkeypatch.setattr("os.fsync", fsync)
+    store = LocalStore(str(tmp_path / "lake"))
+    errors = store.begin_many({"a": b"1", "b": b"2", "c": b"3"}).finish()
+    assert [(key, str(error)) for key, error in errors.items()] == [
+        ("b", f"cannot write {tmp_path}/lake/b: Input/output error")
+    ]
+    assert list(store.list("")) == ["a", "c"]
 
 
 def test_what_is_not_there_is_told_with_its_place(store: Store) -> None:

@@ -1,22 +1,24 @@
 """Ingestion of one partition: landing in; raw, validated_raw, quarantine_raw and, last of all, the manifest out."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date
-from functools import partial
 from typing import Any, BinaryIO, Protocol
 
 from ingestor.partition import samples
 from ingestor.records import ByteStream
-from ingestor.validate.engine import Engine, Judge, RefusedError
+from ingestor.validate.engine import Engine, Judgement, RefusedError
 from libs import layout
 from libs.contracts.base import Contract
 from libs.entities import contract_of
 from libs.errors import ConflictError, ManifestError, ObjectNotFoundError, StageError
 from libs.manifest import FORMAT_VERSION, Drift, Manifest, NamedObject
 from libs.stage.report import Outcome, Status
-from libs.storage.store import ObjectWriter, Stat, Store, checksums_of, write_all
+from libs.storage.store import Checksums, ObjectWriter, Stat, Store, checksums_of, write_all
+
+LAYERS = {"raw": layout.raw, "validated_raw": layout.validated_raw, "quarantine_raw": layout.quarantine_raw}
+"""What is written before the manifest, and its key."""
 
 SAMPLES = 5
 """Quarantined records shown in an outcome."""
@@ -32,7 +34,13 @@ def ingest(source: Store, dest: Store, entity: str, day: date, engine: Engine) -
     if isinstance(begun, Outcome):
         return begun
     with arrived(source, entity, day) as stream:
-        return begun.end(stream, partial(engine, contract=contract, partition_date=day))
+        try:
+            judgement, checksums = _write_objects(stream, dest, contract, day, engine)
+        except RefusedError as error:
+            raise begun.refused(error) from error
+    manifest = begun.manifest(judgement, checksums)
+    _commit(dest, manifest, begun.version)
+    return begun.done(manifest)
 
 
 class Landing(Protocol):
@@ -65,16 +73,31 @@ class Begun:
     version: str | None
     warning: str | None
 
-    def end(self, stream: BinaryIO, judge: Judge, *, side_by_side: bool = True) -> Outcome:
-        """Read the landing file, write all objects, the three before the manifest `side_by_side`. Raises StageError."""
-        contract, day = self.contract, self.day
-        try:
-            manifest = _write_objects(stream, self.dest, contract, day, judge, side_by_side=side_by_side)
-        except RefusedError as error:
-            url = self.source.url(layout.landing(contract.entity, day))
-            raise StageError(f"{url} is refused, nothing was written: {error}") from error
-        manifest = _revised(manifest, self.previous)
-        _commit(self.dest, manifest, self.version)
+    def refused(self, error: RefusedError) -> StageError:
+        """Tell of a landing file that cannot be used."""
+        url = self.source.url(layout.landing(self.contract.entity, self.day))
+        return StageError(f"{url} is refused, nothing was written: {error}")
+
+    def manifest(self, judgement: Judgement, checksums: Mapping[str, Checksums]) -> Manifest:
+        """Describe what was found, and the object of each layer."""
+        contract, entity, day = self.contract, self.contract.entity, self.day
+        manifest = Manifest(
+            format_version=FORMAT_VERSION,
+            contract_version=contract.version(),
+            entity=entity,
+            partition_date=day,
+            revision=1,
+            # What was read is what raw holds, so that both agree even if the landing file changed meanwhile.
+            source=NamedObject.of(layout.landing(entity, day), checksums["raw"]),
+            **{layer: NamedObject.of(key(entity, day), checksums[layer]) for layer, key in LAYERS.items()},
+            rows=judgement.rows,
+            errors=judgement.errors,
+            drift=judgement.drift,
+        )
+        return _revised(manifest, self.previous)
+
+    def done(self, manifest: Manifest) -> Outcome:
+        """Tell of an ingestion whose manifest is in force."""
         return _outcome("done", manifest, self.source, self.dest, self.warning)
 
 
@@ -130,29 +153,19 @@ def _revised(manifest: Manifest, previous: Manifest | None) -> Manifest:
 
 
 def _write_objects(
-    stream: BinaryIO, dest: Store, contract: type[Contract], day: date, judge: Judge, *, side_by_side: bool
-) -> Manifest:
-    """Read the source once and write its three objects, published when all are complete; describe it as revision 1."""
-    entity = contract.entity
-    keys = {layer: key(entity, day) for layer, key in _LAYERS.items()}
-    with write_all(dest, list(keys.values()), side_by_side=side_by_side) as opened:
-        writers = dict(zip(keys, opened, strict=True))
-        judgement = judge(
-            _Tee(stream, writers["raw"]), validated=writers["validated_raw"], quarantine=writers["quarantine_raw"]
+    stream: BinaryIO, dest: Store, contract: type[Contract], day: date, engine: Engine
+) -> tuple[Judgement, dict[str, Checksums]]:
+    """Read the source once and write its three objects, published when all are complete."""
+    with write_all(dest, [key(contract.entity, day) for key in LAYERS.values()]) as opened:
+        writers = dict(zip(LAYERS, opened, strict=True))
+        judgement = engine(
+            _Tee(stream, writers["raw"]),
+            contract,
+            day,
+            validated=writers["validated_raw"],
+            quarantine=writers["quarantine_raw"],
         )
-    # What was read is what raw holds, so that source and raw agree even if the landing file changed meanwhile.
-    return Manifest(
-        format_version=FORMAT_VERSION,
-        contract_version=contract.version(),
-        entity=entity,
-        partition_date=day,
-        revision=1,
-        source=NamedObject.of(layout.landing(entity, day), writers["raw"].checksums),
-        **{layer: NamedObject.of(key, writers[layer].checksums) for layer, key in keys.items()},
-        rows=judgement.rows,
-        errors=judgement.errors,
-        drift=judgement.drift,
-    )
+    return judgement, {layer: writer.checksums for layer, writer in writers.items()}
 
 
 @contextmanager
@@ -164,9 +177,6 @@ def arrived(source: Landing, entity: str, day: date) -> Iterator[BinaryIO]:
         except ObjectNotFoundError as error:
             raise StageError(f"the landing file has not arrived: {error}") from error
         yield stream
-
-
-_LAYERS = {"raw": layout.raw, "validated_raw": layout.validated_raw, "quarantine_raw": layout.quarantine_raw}
 
 
 class _Tee:
@@ -189,9 +199,14 @@ def _commit(dest: Store, manifest: Manifest, version: str | None) -> None:
     try:
         dest.write_if(key, data, version)
     except ConflictError:
-        found = dest.read_versioned(key)
-        if found is None or found[0] != data:
+        if not is_in_force(dest, key, data):
             raise
+
+
+def is_in_force(dest: Store, key: str, data: bytes) -> bool:
+    """Tell whether a manifest is the one that stands at its key."""
+    found = dest.read_versioned(key)
+    return found is not None and found[0] == data
 
 
 def _outcome(status: Status, manifest: Manifest, source: Landing, dest: Store, warning: str | None) -> Outcome:
@@ -199,11 +214,11 @@ def _outcome(status: Status, manifest: Manifest, source: Landing, dest: Store, w
     details: dict[str, Any] = {
         "urls": {
             "source": source.url(manifest.source.key),
-            **{layer: dest.url(key(entity, day)) for layer, key in _LAYERS.items()},
+            **{layer: dest.url(key(entity, day)) for layer, key in LAYERS.items()},
             "manifest": dest.url(layout.manifest(entity, day)),
         },
         "source_sha256": manifest.source.sha256,
-        "objects": {layer: getattr(manifest, layer).model_dump() for layer in _LAYERS},
+        "objects": {layer: getattr(manifest, layer).model_dump() for layer in LAYERS},
         "contract_version": manifest.contract_version,
         "revision": manifest.revision,
         "drift": manifest.drift.model_dump(mode="json"),

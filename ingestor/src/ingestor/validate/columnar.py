@@ -8,10 +8,10 @@ both write is the same, byte for byte.
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, closing, nullcontext, suppress
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from datetime import date
-from functools import cached_property, partial
+from functools import cached_property, lru_cache
 from io import BytesIO
 from itertools import islice
 from typing import NamedTuple, Self, TypeVar
@@ -24,8 +24,8 @@ from ingestor import canonical
 from ingestor.canonical import RowFormat
 from ingestor.partition import QUARANTINE_HEADER, RecordError, Sink, quarantine_line
 from ingestor.records import ByteStream, Record
-from ingestor.validate.blocks import BLOCK, Block, Blocks
-from ingestor.validate.engine import Judge, Judgement, RefusedError
+from ingestor.validate.blocks import Block, Blocks
+from ingestor.validate.engine import Judged, Judgement, RefusedError, judge_alone
 from ingestor.validate.header import Header, read_header
 from ingestor.validate.predicate import Predicate
 from ingestor.validate.reference import check
@@ -45,6 +45,9 @@ FEW = 200
 
 _PARTITION_DATE = "_partition_date"
 """A column with the day that a line's file is of, where files are judged together."""
+
+_HEADERS = 20
+"""Headers of which predicates are kept."""
 
 _NOTHING = Block(b"", np.zeros(1, np.int64), np.empty(0, np.int64))
 _ALONE = nullcontext()
@@ -77,45 +80,40 @@ def judge(
     return pages.judgement
 
 
-def judge_together(files: Sequence[tuple[bytes, date]], contract: type[Contract]) -> Sequence[Judge]:
+def judge_together(files: Sequence[tuple[bytes, date]], contract: type[Contract]) -> Sequence[Judged | RefusedError]:
     """Judge small files of an entity (see `JudgeTogether`): the predicate is asked once for all that have one header.
 
     Asking takes milliseconds, however few the rows. A file that is more than a block is left to `judge`.
     """
-    judges: list[Judge] = [partial(judge, contract=contract, partition_date=day) for _, day in files]
+    judged: dict[int, Judged | RefusedError] = {}
     alike: dict[Header, dict[int, Block]] = defaultdict(dict)
-    for index, (data, _) in enumerate(files):
-        with suppress(RefusedError):  # which `judge` raises again, at its time
-            blocks = Blocks(BytesIO(data))
+    for index, (data, day) in enumerate(files):
+        blocks = Blocks(BytesIO(data))
+        try:
             header = read_header(blocks.header(), contract)
-            found = list(islice(blocks.read(header.width), 2))
-            if len(found) <= 1:
-                alike[header][index] = found[0] if found else _NOTHING
+        except RefusedError as error:
+            judged[index] = error
+            continue
+        found = list(islice(blocks.read(header.width), 2))
+        if len(found) <= 1:
+            alike[header][index] = found[0] if found else _NOTHING
+        else:
+            judged[index] = judge_alone(judge, data, contract, day)
     for header, indexed in alike.items():
-        vouching = _Vouching(contract, header, pl.col(_PARTITION_DATE))
+        vouching = _vouching(contract, header)
         days = [files[index][1] for index in indexed]
         for index, day, vouched in zip(indexed, days, vouching.of_all(list(indexed.values()), days), strict=True):
             pages = _Pages(_Judges(vouching, day), repeated)
             good, bad = pages.of(vouched)
             good, bad = vouching.row.header.encode() + good, QUARANTINE_HEADER.encode() + bad
-            judges[index] = _Judged(good, bad, pages.judgement)
-    return judges
+            judged[index] = Judged(files[index][0], good, bad, pages.judgement)
+    return [judged[index] for index in range(len(files))]
 
 
-@dataclass(frozen=True)
-class _Judged:
-    """What was found of a file, told as if it were judged now (see `Judge`)."""
-
-    validated: bytes
-    quarantine: bytes
-    judgement: Judgement
-
-    def __call__(self, source: ByteStream, *, validated: Sink, quarantine: Sink) -> Judgement:
-        while source.read(BLOCK):
-            pass
-        validated.write(self.validated)
-        quarantine.write(self.quarantine)
-        return self.judgement
+@lru_cache(_HEADERS)
+def _vouching(contract: type[Contract], header: Header) -> "_Vouching":
+    """Keep what is asked for files judged together, for compiling a predicate takes milliseconds."""
+    return _Vouching(contract, header, pl.col(_PARTITION_DATE))
 
 
 def _in_turn(blocks: Iterator[Block], turn: AbstractContextManager[object]) -> Generator[Block]:

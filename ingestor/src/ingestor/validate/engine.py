@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from io import BytesIO
 from typing import Protocol
 
 from ingestor.partition import Sink
@@ -25,6 +26,16 @@ class Judgement:
     drift: Drift
 
 
+@dataclass(frozen=True)
+class Judged:
+    """A small landing file, with what an engine writes and tells of it."""
+
+    data: bytes
+    validated: bytes
+    quarantine: bytes
+    judgement: Judgement
+
+
 class Engine(Protocol):
     """Judges a landing file. All engines write the same bytes; the reference loop defines them."""
 
@@ -37,15 +48,20 @@ class Engine(Protocol):
         """
 
 
-class Judge(Protocol):
-    """Judges one landing file, whose contract and day it knows."""
-
-    def __call__(self, source: ByteStream, *, validated: Sink, quarantine: Sink) -> Judgement:
-        """Do as an engine does."""
-
-
 class JudgeTogether(Protocol):
     """Judges small landing files of an entity, for which an engine would take longer one by one."""
 
-    def __call__(self, files: Sequence[tuple[bytes, date]], contract: type[Contract]) -> Sequence[Judge]:
-        """Take files, each with its day; return for each who tells of it what the engine would find."""
+    def __call__(
+        self, files: Sequence[tuple[bytes, date]], contract: type[Contract]
+    ) -> Sequence[Judged | RefusedError]:
+        """Take files, each with its day; return for each what the engine would write, or why it refuses it."""
+
+
+def judge_alone(engine: Engine, data: bytes, contract: type[Contract], partition_date: date) -> Judged | RefusedError:
+    """Judge one small landing file in memory."""
+    validated, quarantine = BytesIO(), BytesIO()
+    try:
+        judgement = engine(BytesIO(data), contract, partition_date, validated=validated, quarantine=quarantine)
+    except RefusedError as error:
+        return error
+    return Judged(data, validated.getvalue(), quarantine.getvalue(), judgement)

@@ -3,7 +3,8 @@
 import base64
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO, Self, cast
 
@@ -60,6 +61,8 @@ class _Verified(io.RawIOBase):
 
 class GcsStore:
     """A store in a bucket, below a prefix. The client is passed in; `connect` makes the usual one."""
+
+    at_once = 8  # each waits for the network; the client keeps ten connections
 
     def __init__(self, client: storage.Client, bucket: str, prefix: str = "") -> None:
         self._bucket_name = bucket
@@ -144,6 +147,19 @@ class GcsStore:
             blob = self._bucket.blob(self._prefix + key)
             blob.upload_from_string(data, checksum="crc32c", if_generation_match=int(version or 0))
 
+    def begin_many(self, objects: Mapping[str, bytes]) -> "_Writing":
+        """Upload several at once."""
+
+        def write(key: str) -> None:
+            with self.write(key) as writer:
+                writer.write(objects[key])
+
+        return _Writing(write, objects, self.at_once)
+
+    def begin_many_if(self, objects: Mapping[str, tuple[bytes, str | None]]) -> "_Writing":
+        """Upload several at once, each on its condition."""
+        return _Writing(lambda key: self.write_if(key, *objects[key]), objects, self.at_once)
+
     def list(self, prefix: str) -> Iterator[str]:
         """Iterate over the objects below a prefix, in the order of their keys."""
         return (found.key for found in self.listing(prefix))
@@ -166,6 +182,22 @@ class GcsStore:
         with suppress(api.Forbidden):  # who may use objects need not be allowed to look at the bucket, which is there
             if not self._bucket.exists():
                 raise StoreError(f"there is no bucket gs://{self._bucket_name}: make it, or mend the URI")
+
+
+class _Writing:
+    """Uploads in threads of their own."""
+
+    def __init__(self, write: Callable[[str], None], keys: Iterable[str], at_once: int) -> None:
+        self._threads = ThreadPoolExecutor(at_once)
+        self._begun = {key: self._threads.submit(write, key) for key in keys}
+
+    def finish(self) -> dict[str, Exception]:
+        with self._threads:
+            errors = {key: one.exception() for key, one in self._begun.items()}
+        return {key: error for key, error in errors.items() if isinstance(error, Exception)}
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 def _abandon(stream: Any) -> None:
