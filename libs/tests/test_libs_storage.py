@@ -16,7 +16,7 @@ import pytest
 from libs.errors import CallError, ConflictError, ObjectNotFoundError, StoreError
 from libs.storage import open_store
 from libs.storage.local import LocalStore
-from libs.storage.store import Store, checksums_of, write_all
+from libs.storage.store import Commit, Store, checksums_of, write_all
 from libs.storage.store import put as put_pieces
 
 
@@ -124,59 +124,109 @@ def test_an_object_that_cannot_be_finished_is_told_and_leaves_nothing_half(tmp_p
     assert not list((tmp_path / "lake/.tmp").iterdir())
 
 
-def test_many_small_objects_stand_when_they_are_finished(store: Store) -> None:
-    put(store, "a/1", b"before")
-    objects = {f"{'abc'[n % 3]}/{n}": bytes([n]) * n for n in range(40)}
-    with closing(store.begin_many(objects)) as writing:
-        assert not writing.finish()
-    assert {key: get(store, key) for key in store.list("")} == {**objects, "a/1": b"before"}
+def test_commits_are_in_force_when_they_are_finished(store: Store) -> None:
+    put(store, "raw/1", b"before")
+    commits = [Commit({f"raw/{n}": bytes([n]) * n, f"good/{n}": b"x"}, f"m/{n}", bytes([n]), None) for n in range(20)]
+    with closing(store.commit(commits)) as committing:
+        assert list(committing.finish()) == [None] * 20
+    expected = {key: data for one in commits for key, data in {**one.objects, one.key: one.data}.items()}
+    assert {key: get(store, key) for key in store.list("")} == expected
 
 
-def test_of_many_small_objects_each_is_compared_and_set(store: Store) -> None:
-    store.write_if("a/1", b"1", None)
-    store.write_if("a/2", b"2", None)
-    version = (store.read_versioned("a/2") or (b"", ""))[1]
-    with closing(
-        store.begin_many_if({"a/1": (b"other", None), "a/2": (b"other", version), "a/3": (b"3", None)})
-    ) as writing:
-        errors = writing.finish()
-    assert [(key, type(error)) for key, error in errors.items()] == [("a/1", ConflictError)]
-    assert {key: get(store, key) for key in store.list("")} == {"a/1": b"1", "a/2": b"other", "a/3": b"3"}
+def test_each_commit_is_compared_and_set_and_those_that_fail_are_told(store: Store) -> None:
+    store.write_if("m/1", b"1", None)
+    store.write_if("m/2", b"2", None)
+    version = (store.read_versioned("m/2") or (b"", ""))[1]
+    commits = [Commit({f"raw/{n}": b"new"}, f"m/{n}", b"new", v) for n, v in ((1, None), (2, version), (3, None))]
+    with closing(store.commit(commits)) as committing:
+        errors = committing.finish()
+    assert [type(error) for error in errors] == [ConflictError, type(None), type(None)]
+    assert {key: get(store, key) for key in store.list("m/")} == {"m/1": b"1", "m/2": b"new", "m/3": b"new"}
 
 
-def test_of_many_small_objects_those_that_cannot_be_written_are_told(tmp_path: Path) -> None:
-    (tmp_path / "lake/a/2/in the way").mkdir(parents=True)
-    store = LocalStore(str(tmp_path / "lake"))
-    errors = store.begin_many({"a/1": b"1", "a/2": b"2", "b": b"3"}).finish()
-    assert [(key, str(error)) for key, error in errors.items()] == [
-        ("a/2", f"cannot write {tmp_path}/lake/a/2: Is a directory")
-    ]
-    assert list(store.list("")) == ["a/1", "b"]
-    assert not list((tmp_path / "lake/.tmp").iterdir())
+def files_below(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
 
 
-def test_many_small_objects_that_are_not_finished_leave_nothing(tmp_path: Path) -> None:
-    store = LocalStore(str(tmp_path / "lake"))
-    with closing(store.begin_many({"a/1": b"1", "b": b"2"})):
-        assert len(list((tmp_path / "lake/.tmp").iterdir())) == 2
-    assert not [path for path in (tmp_path / "lake").rglob("*") if path.is_file()]
+def test_commits_that_are_not_finished_leave_nothing(tmp_path: Path) -> None:
+    with closing(LocalStore(str(tmp_path)).commit([Commit({"a": b"1"}, "b", b"2", None)] * 2)):
+        assert len(files_below(tmp_path)) == 4
+    assert not files_below(tmp_path)
 
 
-def test_a_small_object_that_does_not_reach_the_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sync, calls = os.fsync, itertools.count()
+COMMITS = [Commit({f"raw/{n}": b"1", f"good/{n}": b"2"}, f"m/{n}", b"3", None) for n in range(3)]
 
-    def fsync(descriptor: int) -> None:
-        if next(calls) == 1:
+
+@pytest.mark.parametrize(("call", "failing"), [("posix_fadvise", 4), ("fsync", 4), ("rename", 4)])
+def test_of_a_commit_with_an_error_nothing_more_is_written_and_others_are_in_force(
+    call: str, failing: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work, calls = getattr(os, call), itertools.count()
+
+    def fail(*args: object) -> None:
+        if next(calls) == failing:  # the second of the second commit's three
             raise OSError(errno.EIO, os.strerror(errno.EIO))
-        sync(descriptor)
+        work(*args)
 
-    monkeypatch.setattr("os.fsync", fsync)
-    store = LocalStore(str(tmp_path / "lake"))
-    errors = store.begin_many({"a": b"1", "b": b"2", "c": b"3"}).finish()
-    assert [(key, str(error)) for key, error in errors.items()] == [
-        ("b", f"cannot write {tmp_path}/lake/b: Input/output error")
+    store = LocalStore(str(tmp_path))
+    for key in [key for one in COMMITS for key in (*one.objects, one.key)]:
+        (tmp_path / key).parent.mkdir(exist_ok=True)
+    monkeypatch.setattr(os, call, fail)
+    errors = store.commit(COMMITS).finish()
+    assert [str(error or "") for error in errors] == ["", f"cannot write {tmp_path}/good/1: Input/output error", ""]
+    expected = {key for n, one in enumerate(COMMITS) if n != 1 for key in (*one.objects, one.key)}
+    found = {path.relative_to(tmp_path).as_posix() for path in files_below(tmp_path)}
+    assert found - {"raw/1"} == expected
+    assert ("raw/1" in found) == (call == "rename")
+
+
+def test_an_error_is_told_even_if_what_is_left_cannot_be_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    store = LocalStore(str(tmp_path))
+    for call in ("fsync", "unlink"):
+        monkeypatch.setattr(os, call, fail)
+    errors = store.commit(COMMITS).finish()
+    assert [str(error) for error in errors] == [
+        f"cannot write {tmp_path}/raw/{n}: Read-only file system" for n in range(3)
     ]
-    assert list(store.list("")) == ["a", "c"]
+
+
+@pytest.mark.parametrize("call", ["posix_fadvise", "fsync", "rename"])
+@pytest.mark.parametrize("at", range(9))
+def test_an_interruption_leaves_no_temporary_file(
+    call: str, at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work, calls = getattr(os, call), itertools.count()
+
+    def interrupted(*args: object) -> None:
+        if next(calls) == at:
+            raise KeyboardInterrupt
+        work(*args)
+
+    store = LocalStore(str(tmp_path))
+    for key in ("raw", "good", "m"):
+        (tmp_path / key).mkdir()
+    monkeypatch.setattr(os, call, interrupted)
+    with pytest.raises(KeyboardInterrupt), closing(store.commit(COMMITS)) as committing:
+        committing.finish()
+    assert not files_below(tmp_path / ".tmp")
+    assert len(files_below(tmp_path)) == (at if call == "rename" else 0)
+
+
+def test_an_interrupted_conditional_write_leaves_no_temporary_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(_: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.fsync", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        LocalStore(str(tmp_path)).write_if("m", b"1", None)
+    assert not files_below(tmp_path)
 
 
 def test_what_is_not_there_is_told_with_its_place(store: Store) -> None:
@@ -238,7 +288,10 @@ def test_a_missing_bucket_is_told(request: pytest.FixtureRequest, monkeypatch: p
     store = open_store("gs://no-such-bucket")
     with pytest.raises(StoreError, match="there is no bucket gs://no-such-bucket"), store.read("a"):
         pass
-    with pytest.raises(StoreError, match="cannot write gs://no-such-bucket/a"), store.write("a") as writer:
+    with (
+        pytest.raises(StoreError, match="cannot write gs://no-such-bucket/a: there is no such bucket"),
+        store.write("a") as writer,
+    ):
         writer.write(b"x")
 
 

@@ -2,18 +2,17 @@
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
 
 from ingestor.ingest import ingest
-from ingestor.ingest_small import Small, batches, judge, read_small, write
+from ingestor.ingest_small import Committing, Small, batches, judge, read_small
 from ingestor.validate.engine import Engine, JudgeTogether
 from libs.stage.command import Partition, attempt
 from libs.stage.report import Outcome
 from libs.storage.store import Store
 
-WINDOW = 320
+WINDOW = 240
 """Partitions that are looked at before the first of them is judged: of no more are small files in memory at once."""
 
 _AT_ONCE = 3
@@ -59,22 +58,13 @@ class _Window:
         return attempt(*part, partial(ingest, self.source, self.dest, *part, self.engine))
 
     def _small(self, small: Mapping[Partition, Small]) -> Iterator[tuple[Partition, Outcome]]:
-        """Judge a batch, and go on with the writing of those before."""
-        with ExitStack() as unfinished:
-            underway: list[Generator[dict[Partition, Outcome]]] = []
+        """Judge a batch while that before is on its way into the store."""
+        before = Committing(self.dest, {}, {})
+        try:
             for batch in batches(small):
                 found = judge(batch, self.engine, self.judge_together)
-                yield from _step(underway)
-                underway.append(unfinished.enter_context(closing(write(self.dest, batch, found))))
-                next(underway[-1])
-            while underway:
-                yield from _step(underway)
-
-
-def _step(underway: list[Generator[dict[Partition, Outcome]]]) -> Iterator[tuple[Partition, Outcome]]:
-    """Go a step on with each; return the outcomes of the one that has ended, which is the first."""
-    for one in [*underway]:
-        outcomes = next(one)
-        if outcomes:
-            underway.remove(one)
-            yield from outcomes.items()
+                yield from before.finish()
+                before = Committing(self.dest, batch, found)
+            yield from before.finish()
+        finally:
+            before.close()

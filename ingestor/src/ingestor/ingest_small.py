@@ -1,8 +1,8 @@
 """Ingestion of small landing files: many are judged, and what is made of them is written, at once."""
 
 import traceback
-from collections.abc import Generator, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -17,14 +17,14 @@ from libs.errors import ConflictError
 from libs.manifest import Manifest
 from libs.stage.command import Partition, attempt
 from libs.stage.report import Outcome
-from libs.storage.store import Store, checksums_of_bytes
+from libs.storage.store import Commit, Store, checksums_of_bytes
 
 SMALL = 1 << 16
 """Bytes that a landing file has at most to be judged together with others."""
 
-BATCH_FILES, BATCH_BYTES, BATCH_LINES = 64, 1 << 20, 1 << 15
-"""What is judged together has no more files, bytes and lines, if it is not one file: of each file three objects may be
-open at once, and what is made of its lines may be far longer."""
+BATCH_FILES, BATCH_BYTES, BATCH_LINES = 48, 1 << 20, 1 << 15
+"""What is judged together has no more files, bytes and lines, if it is not one file: four files are open of each while
+they are written (macOS lets a process have 256), and what is made of lines may be far longer than they are."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,11 @@ class Small:
 
 @dataclass(frozen=True)
 class _Ready:
-    """A manifest that may be put in force, for its objects stand."""
+    """A partition that is to be committed, with the manifest that will be in force."""
 
     begun: Begun
     manifest: Manifest
-    key: str
-    data: bytes
+    commit: Commit
 
 
 _Found = Judged | RefusedError | Outcome
@@ -119,53 +118,45 @@ def judge(
         }
 
 
-def write(
-    dest: Store, batch: Mapping[Partition, Small], found: Mapping[Partition, _Found]
-) -> Generator[dict[Partition, Outcome]]:
-    """Write the objects of small files, then the manifests of those whose objects all stand, then yield outcomes.
+class Committing:
+    """Small partitions of which the objects and manifests are on their way into a store, while others are judged."""
 
-    Before that nothing is yielded, twice: the store has been given something, and who iterates can do something else.
-    """
-    judged = [(part, one) for part, one in found.items() if isinstance(one, Judged)]
-    objects = {key: data for part, one in judged for key, data in _objects(part, one).items()}
-    with closing(dest.begin_many(objects)) as writing:
-        yield {}
-        errors = writing.finish()
-    ready = {part: attempt(*part, partial(_ready, batch[part].begun, one, errors)) for part, one in found.items()}
-    manifests = {one.key: (one.data, one.begun.version) for one in ready.values() if isinstance(one, _Ready)}
-    with closing(dest.begin_many_if(manifests)) as writing:
-        yield {}
-        errors = writing.finish()
-    yield {
-        part: attempt(*part, partial(_done, dest, one, errors)) if isinstance(one, _Ready) else one
-        for part, one in ready.items()
-    }
+    def __init__(self, dest: Store, batch: Mapping[Partition, Small], found: Mapping[Partition, _Found]) -> None:
+        self._dest = dest
+        self._ready = {part: attempt(*part, partial(_ready, batch[part].begun, one)) for part, one in found.items()}
+        self._committing = dest.commit([one.commit for one in self._ready.values() if isinstance(one, _Ready)])
+
+    def finish(self) -> Iterator[tuple[Partition, Outcome]]:
+        """Wait until they are committed."""
+        errors = iter(self._committing.finish())
+        for part, one in self._ready.items():
+            if isinstance(one, _Ready):
+                one = attempt(*part, partial(_done, self._dest, one, next(errors)))
+            yield part, one
+
+    def close(self) -> None:
+        """Drop what is not committed yet, where the store still can."""
+        self._committing.close()
 
 
-def _objects(part: Partition, judged: Judged) -> dict[str, bytes]:
-    made = {"raw": judged.data, "validated_raw": judged.validated, "quarantine_raw": judged.quarantine}
-    return {key(*part): made[layer] for layer, key in LAYERS.items()}
-
-
-def _ready(begun: Begun, found: _Found, errors: Mapping[str, Exception]) -> _Ready | Outcome:
-    """Describe objects that all stand. Raises StageError for a file that was refused, or whose object has an error."""
+def _ready(begun: Begun, found: _Found) -> _Ready | Outcome:
+    """Make what is to be written. Raises StageError for a file that was refused."""
     if isinstance(found, Outcome):
         return found
     if isinstance(found, RefusedError):
         raise begun.refused(found) from found
     entity, day = begun.contract.entity, begun.day
-    objects = _objects((entity, day), found)
-    for key in objects:
-        if key in errors:
-            raise errors[key]
-    checksums = dict(zip(LAYERS, map(checksums_of_bytes, objects.values()), strict=True))
+    made = {"raw": found.data, "validated_raw": found.validated, "quarantine_raw": found.quarantine}
+    checksums = {layer: checksums_of_bytes(data) for layer, data in made.items()}
     manifest = begun.manifest(found.judgement, checksums)
-    return _Ready(begun, manifest, layout.manifest(entity, day), manifest.to_bytes())
+    objects = {key(entity, day): made[layer] for layer, key in LAYERS.items()}
+    commit = Commit(objects, layout.manifest(entity, day), manifest.to_bytes(), begun.version)
+    return _Ready(begun, manifest, commit)
 
 
-def _done(dest: Store, ready: _Ready, errors: Mapping[str, Exception]) -> Outcome:
+def _done(dest: Store, ready: _Ready, error: Exception | None) -> Outcome:
     """Tell of a manifest that is in force; another run may have put the same one there."""
-    error = errors.get(ready.key)
-    if error is not None and not (isinstance(error, ConflictError) and is_in_force(dest, ready.key, ready.data)):
+    key, data = ready.commit.key, ready.commit.data
+    if error is not None and not (isinstance(error, ConflictError) and is_in_force(dest, key, data)):
         raise error
     return ready.begun.done(ready.manifest)

@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from datetime import date
-from functools import cached_property, lru_cache
+from functools import cached_property
 from io import BytesIO
 from itertools import islice
 from typing import NamedTuple, Self, TypeVar
@@ -45,9 +45,6 @@ FEW = 200
 
 _PARTITION_DATE = "_partition_date"
 """A column with the day that a line's file is of, where files are judged together."""
-
-_HEADERS = 20
-"""Headers of which predicates are kept."""
 
 _NOTHING = Block(b"", np.zeros(1, np.int64), np.empty(0, np.int64))
 _ALONE = nullcontext()
@@ -100,7 +97,7 @@ def judge_together(files: Sequence[tuple[bytes, date]], contract: type[Contract]
         else:
             judged[index] = judge_alone(judge, data, contract, day)
     for header, indexed in alike.items():
-        vouching = _vouching(contract, header)
+        vouching = _Vouching(contract, header, pl.col(_PARTITION_DATE))
         days = [files[index][1] for index in indexed]
         for index, day, vouched in zip(indexed, days, vouching.of_all(list(indexed.values()), days), strict=True):
             pages = _Pages(_Judges(vouching, day), repeated)
@@ -108,12 +105,6 @@ def judge_together(files: Sequence[tuple[bytes, date]], contract: type[Contract]
             good, bad = vouching.row.header.encode() + good, QUARANTINE_HEADER.encode() + bad
             judged[index] = Judged(files[index][0], good, bad, pages.judgement)
     return [judged[index] for index in range(len(files))]
-
-
-@lru_cache(_HEADERS)
-def _vouching(contract: type[Contract], header: Header) -> "_Vouching":
-    """Keep what is asked for files judged together, for compiling a predicate takes milliseconds."""
-    return _Vouching(contract, header, pl.col(_PARTITION_DATE))
 
 
 def _in_turn(blocks: Iterator[Block], turn: AbstractContextManager[object]) -> Generator[Block]:

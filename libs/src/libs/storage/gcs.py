@@ -3,9 +3,10 @@
 import base64
 import io
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from typing import Any, BinaryIO, Self, cast
 
 import google_crc32c
@@ -17,9 +18,9 @@ from google.cloud import storage
 from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 
 from libs.errors import ConflictError, ObjectNotFoundError, StoreError
-from libs.storage.store import Checksums, Listed, Stat
+from libs.storage.store import Checksums, Commit, Listed, Stat
 
-_PRECONDITION_FAILED = 412
+_NOT_FOUND, _PRECONDITION_FAILED = 404, 412
 _CHUNK = 8 << 20
 """Bytes of a request, held in memory for each object that is being read or written."""
 
@@ -147,18 +148,19 @@ class GcsStore:
             blob = self._bucket.blob(self._prefix + key)
             blob.upload_from_string(data, checksum="crc32c", if_generation_match=int(version or 0))
 
-    def begin_many(self, objects: Mapping[str, bytes]) -> "_Writing":
-        """Upload several at once."""
+    def commit(self, commits: Sequence[Commit]) -> "_Committing":
+        """Upload several commits at once, of each one object behind the other."""
+        return _Committing([self._threads.submit(self._commit, one) for one in commits])
 
-        def write(key: str) -> None:
+    def _commit(self, commit: Commit) -> None:
+        for key, data in commit.objects.items():
             with self.write(key) as writer:
-                writer.write(objects[key])
+                writer.write(data)
+        self.write_if(commit.key, commit.data, commit.version)
 
-        return _Writing(write, objects, self.at_once)
-
-    def begin_many_if(self, objects: Mapping[str, tuple[bytes, str | None]]) -> "_Writing":
-        """Upload several at once, each on its condition."""
-        return _Writing(lambda key: self.write_if(key, *objects[key]), objects, self.at_once)
+    @cached_property
+    def _threads(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self.at_once)
 
     def list(self, prefix: str) -> Iterator[str]:
         """Iterate over the objects below a prefix, in the order of their keys."""
@@ -184,20 +186,27 @@ class GcsStore:
                 raise StoreError(f"there is no bucket gs://{self._bucket_name}: make it, or mend the URI")
 
 
-class _Writing:
-    """Uploads in threads of their own."""
+class _Committing:
+    """Uploads that other threads do."""
 
-    def __init__(self, write: Callable[[str], None], keys: Iterable[str], at_once: int) -> None:
-        self._threads = ThreadPoolExecutor(at_once)
-        self._begun = {key: self._threads.submit(write, key) for key in keys}
+    def __init__(self, uploads: Sequence[Future[None]]) -> None:
+        self._uploads = uploads
 
-    def finish(self) -> dict[str, Exception]:
-        with self._threads:
-            errors = {key: one.exception() for key, one in self._begun.items()}
-        return {key: error for key, error in errors.items() if isinstance(error, Exception)}
+    def finish(self) -> Sequence[Exception | None]:
+        return [_error_of(upload) for upload in self._uploads]
 
     def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        """Drop those that have not begun."""
+        for upload in self._uploads:
+            upload.cancel()
+
+
+def _error_of(upload: Future[None]) -> Exception | None:
+    try:
+        upload.result()
+    except Exception as error:
+        return error
+    return None
 
 
 def _abandon(stream: Any) -> None:
@@ -219,6 +228,8 @@ def _told(what: str) -> Iterator[None]:
     except DataCorruption as error:
         raise StoreError(f"{what}: it arrived damaged (its crc32c is another): run again") from error
     except InvalidResponse as error:
+        if error.response.status_code == _NOT_FOUND:
+            raise StoreError(f"{what}: there is no such bucket or object") from error
         if error.response.status_code == _PRECONDITION_FAILED:
             raise ConflictError(f"{what}: it was changed by somebody else in the meantime: run again") from error
         raise StoreError(f"{what}: the store answered {error.response.status_code}") from error

@@ -6,16 +6,16 @@ import itertools
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from stat import S_ISREG
 from typing import IO, BinaryIO, TypeVar
 
 from libs.errors import ConflictError, ObjectNotFoundError, StoreError
-from libs.storage.store import Checksums, Listed, Stat, checksums_of
+from libs.storage.store import Checksums, Commit, Listed, Stat, checksums_of
 
 T = TypeVar("T")
 
@@ -136,7 +136,7 @@ class LocalStore:
                 writer.finish()
             self._publish(key, temporary.name)
         except BaseException:
-            _discard(temporary)
+            _discard({key: temporary})
             raise
 
     def read_versioned(self, key: str) -> tuple[bytes, str] | None:
@@ -150,21 +150,15 @@ class LocalStore:
         return data, hashlib.sha256(data).hexdigest()
 
     def write_if(self, key: str, data: bytes, version: str | None) -> None:
-        """Compare and set (see `begin_many_if`)."""
-        for error in self.begin_many_if({key: (data, version)}).finish().values():
+        """Compare and set under a lock on the file's folder, which the system releases however the process ends."""
+        with closing(self.commit([Commit({}, key, data, version)])) as committing:
+            (error,) = committing.finish()
+        if error is not None:
             raise error
 
-    def begin_many(self, objects: Mapping[str, bytes]) -> "_Writing":
-        """Write temporary files; finishing syncs them and renames each into its place."""
-        return _Writing(self, objects, self._publish)
-
-    def begin_many_if(self, objects: Mapping[str, tuple[bytes, str | None]]) -> "_Writing":
-        """Do so, and compare and set each under a lock on its folder, which the system releases however we end."""
-
-        def publish(key: str, temporary: str) -> None:
-            self._publish_if(key, temporary, objects[key][1])
-
-        return _Writing(self, {key: data for key, (data, _) in objects.items()}, publish)
+    def commit(self, commits: Sequence[Commit]) -> "_Committing":
+        """Write temporary files; finishing syncs all, then renames each commit's, the last compared and set."""
+        return _Committing(self, commits)
 
     def list(self, prefix: str) -> Iterator[str]:
         """Iterate over the files below a prefix, in the order of their keys."""
@@ -221,57 +215,62 @@ class LocalStore:
         return _Told(self, verb, key)
 
 
-class _Writing:
-    """Temporary files on their way to the disk, which the system begins to write at once.
+class _Committing:
+    """Commits on their way to the disk: the system begins to write their temporary files at once.
 
-    So their syncs come when most is done already, and share the disk's commits.
+    So most is done when they are synced, and the syncs share the disk's commits; hence all are synced before the first
+    is renamed. Of a commit that has an error nothing is renamed from then on.
     """
 
-    def __init__(self, store: "LocalStore", objects: Mapping[str, bytes], publish: Callable[[str, str], None]) -> None:
+    def __init__(self, store: LocalStore, commits: Sequence[Commit]) -> None:
         self._store = store
-        self._publish = publish
-        self._files: dict[str, IO[bytes]] = {}
-        self._errors: dict[str, Exception] = {}
-        self._each(objects, lambda key: self._begin(key, objects[key]))
+        self._commits = commits
+        self._files: list[dict[str, IO[bytes]]] = [{} for _ in commits]
+        self._errors: list[Exception | None] = [None] * len(commits)
+        try:
+            self._each(self._begin)
+        except BaseException:
+            self.close()
+            raise
 
-    def finish(self) -> dict[str, Exception]:
-        """Sync all files before the first is renamed, or each sync would be another commit."""
-        self._each(self._files, self._sync)
-        self._each(self._files, self._move)
+    def finish(self) -> Sequence[Exception | None]:
+        self._each(self._sync)
+        self._each(self._publish)
         return self._errors
 
     def close(self) -> None:
-        """Remove what has not been renamed."""
-        for key in [*self._files]:
-            self._discard(key)
+        for files in self._files:
+            _discard(files)
 
-    def _each(self, keys: Iterable[str], work: Callable[[str], None]) -> None:
-        for key in [*keys]:
-            try:
-                work(key)
-            except Exception as error:
-                self._errors[key] = error
-                self._discard(key)
+    def _each(self, step: Callable[[Commit, dict[str, IO[bytes]]], None]) -> None:
+        for index, commit in enumerate(self._commits):
+            if self._errors[index] is None:
+                try:
+                    step(commit, self._files[index])
+                except Exception as error:
+                    self._errors[index] = error
+                    _discard(self._files[index])
 
-    def _begin(self, key: str, data: bytes) -> None:
-        with self._store._told("write", key):
-            self._files[key] = file = self._store._temporary_file()
-            file.write(data)
-            file.flush()
-            _let_begin(file)
+    def _begin(self, commit: Commit, files: dict[str, IO[bytes]]) -> None:
+        for key, data in (*commit.objects.items(), (commit.key, commit.data)):
+            with self._store._told("write", key):
+                files[key] = file = self._store._temporary_file()
+                file.write(data)
+                file.flush()
+                _let_begin(file)
 
-    def _sync(self, key: str) -> None:
-        with self._store._told("write", key):
-            os.fsync(self._files[key].fileno())
-            self._files[key].close()
+    def _sync(self, _: Commit, files: dict[str, IO[bytes]]) -> None:
+        for key, file in files.items():
+            with self._store._told("write", key):
+                os.fsync(file.fileno())
+                file.close()
 
-    def _move(self, key: str) -> None:
-        self._publish(key, self._files[key].name)
-        del self._files[key]
-
-    def _discard(self, key: str) -> None:
-        if key in self._files:
-            _discard(self._files.pop(key))
+    def _publish(self, commit: Commit, files: dict[str, IO[bytes]]) -> None:
+        for key in commit.objects:
+            self._store._publish(key, files[key].name)
+            del files[key]
+        self._store._publish_if(commit.key, files[commit.key].name, commit.version)
+        files.clear()
 
 
 def _in_folder(path: str, work: Callable[[str], T]) -> T:
@@ -293,10 +292,14 @@ def _let_begin(file: IO[bytes]) -> None:
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def _discard(file: IO[bytes]) -> None:
-    with suppress(OSError):  # of what could not be written: it is tried again
-        file.close()
-    Path(file.name).unlink(missing_ok=True)
+def _discard(files: dict[str, IO[bytes]]) -> None:
+    """Remove temporary files; what goes wrong with that is not what is to be told."""
+    for file in files.values():
+        with suppress(OSError):
+            file.close()
+        with suppress(OSError):
+            os.unlink(file.name)
+    files.clear()
 
 
 def _sweep(folder: Path) -> None:

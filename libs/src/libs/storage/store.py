@@ -64,14 +64,24 @@ class ObjectWriter(Protocol):
         """Append bytes."""
 
 
-class Writing(Protocol):
-    """Small objects that are being written while something else is done."""
+@dataclasses.dataclass(frozen=True)
+class Commit:
+    """Small objects, and one that follows when they stand, on the condition of `Store.write_if`."""
 
-    def finish(self) -> Mapping[str, Exception]:
-        """Wait for all of them; return the errors, by key, of those that do not stand."""
+    objects: Mapping[str, bytes]
+    key: str
+    data: bytes
+    version: str | None
+
+
+class Committing(Protocol):
+    """Commits that have begun and go on by themselves."""
+
+    def finish(self) -> Sequence[Exception | None]:
+        """Wait for all; return of each, in their order, the error for which it is not in force, else None."""
 
     def close(self) -> None:
-        """Leave what does not stand yet, where the store can; behind `finish` there is nothing left to do."""
+        """Drop what is not in force yet, where the store still can."""
 
 
 class Store(Protocol):
@@ -86,7 +96,7 @@ class Store(Protocol):
 
     @property
     def at_once(self) -> int:
-        """How many small objects are read at once in the least time, each in a thread of its own."""
+        """In how many threads small objects are read in the least time."""
 
     def url(self, key: str) -> str:
         """Return where an object is, for people and reports."""
@@ -109,11 +119,11 @@ class Store(Protocol):
     def write_if(self, key: str, data: bytes, version: str | None) -> None:
         """Write a small object if its version is still this one (None: if there is none). Raises ConflictError."""
 
-    def begin_many(self, objects: Mapping[str, bytes]) -> Writing:
-        """Begin to write some hundred small objects or less, each whole as `write` does, in less time together."""
+    def commit(self, commits: Sequence[Commit]) -> Committing:
+        """Begin some commits, each whole and by itself, in less time together than one by one.
 
-    def begin_many_if(self, objects: Mapping[str, tuple[bytes, str | None]]) -> Writing:
-        """Begin to write small objects, bytes and version of each as in `write_if`."""
+        No more than some dozen: each of their objects may be an open file until all are finished.
+        """
 
     def list(self, prefix: str) -> Iterator[str]:
         """Iterate over the keys below a prefix, in order."""
