@@ -192,15 +192,19 @@ class Mortal:
             self._unlink(path)
 
 
+@pytest.mark.parametrize("earlier", [None, GOOD.replace(b"O1", b"O9")], ids=["first", "changed"])
 def test_a_run_killed_at_any_sync_or_rename_and_then_a_clean_one_are_one_clean_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    earlier: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    parts = [("orders", DAY), ("orders", DAY + timedelta(7)), ("payments", DAY)]
+    parts = [("orders", DAY), ("orders", DAY + timedelta(7))]
 
     def landed(name: str) -> LocalStore:
         lake = LocalStore(str(tmp_path / name))
-        for entity, day in parts:
-            land(lake, entity, day, GOOD if entity == "orders" else file(entity, row(entity)))
+        for data in filter(None, (earlier, GOOD)):
+            if data is GOOD and earlier:
+                run(lake, lake, parts)
+            for entity, day in parts:
+                land(lake, entity, day, data)
         return lake
 
     clean = landed("clean")
@@ -214,7 +218,7 @@ def test_a_run_killed_at_any_sync_or_rename_and_then_a_clean_one_are_one_clean_r
         assert {one.status for one in run(lake, lake, parts)} <= {"done", "unchanged"}
         assert contents(lake) == contents(clean), deadline
         if not mortal.dead:
-            assert deadline >= 2 * 4 * len(parts)  # more, for a rename fails before its folder is made
+            assert deadline >= 2 * 4 * len(parts)  # more, where a rename fails before its folder is made
             return
     pytest.fail("the run never came to its end")
 
@@ -258,24 +262,34 @@ def test_a_run_overtaken_by_another_has_done_its_work_or_says_what_changed(tmp_p
     assert [(one.status, one.details["revision"]) for one in again] == [("unchanged", 1), ("done", 2)]
 
 
-def test_what_is_judged_together_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[str, list[bytes]]] = []
+BLANK = GOOD + b"\n" * 20
+
+
+@pytest.mark.parametrize(
+    ("limit", "most", "groups"),
+    [
+        ("BATCH_FILES", 3, [[GOOD] * 3, [GOOD, BLANK, BLANK], [GOOD, BLANK + BLANK]]),
+        ("BATCH_BYTES", 3 * len(GOOD), [[GOOD] * 3, [GOOD, BLANK], [BLANK, GOOD], [BLANK + BLANK]]),
+        ("BATCH_LINES", 30, [[GOOD] * 4, [BLANK], [BLANK, GOOD], [BLANK + BLANK]]),
+    ],
+)
+def test_what_is_judged_together_is_bounded(
+    limit: str, most: int, groups: list[list[bytes]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[bytes]] = []
 
     def noted(files: Sequence[tuple[bytes, date]], contract: type[Contract]) -> Sequence[Judged | RefusedError]:
-        asked.append((contract.entity, [data for data, _ in files]))
+        asked.append([data for data, _ in files])
         return columnar.judge_together(files, contract)
 
     store = LocalStore(str(tmp_path / "lake"))
-    blank = GOOD + b"\n" * 20
-    monkeypatch.setattr(ingest_small, "BATCH_FILES", 3)
-    landed = [GOOD, GOOD, GOOD, GOOD, blank, blank, GOOD, blank + blank]
+    landed = [data for group in groups for data in group]
     parts = [("orders", DAY + timedelta(n)) for n in range(len(landed))]
     for (entity, day), data in zip(parts, landed, strict=True):
         land(store, entity, day, data)
-    monkeypatch.setattr(ingest_small, "BATCH_BYTES", 3 * len(GOOD))
-    monkeypatch.setattr(ingest_small, "BATCH_LINES", 30)
+    monkeypatch.setattr(ingest_small, limit, most)
     assert {one.status for one in ingest_all(store, store, parts, columnar.judge, noted)} == {"done"}
-    assert [files for _, files in asked] == [[GOOD] * 3, [GOOD, blank], [blank, GOOD], [blank + blank]]
+    assert asked == groups
 
 
 def test_no_more_is_held_of_many_batches_than_of_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -295,13 +309,13 @@ def test_no_more_is_held_of_many_batches_than_of_few(tmp_path: Path, monkeypatch
             tracemalloc.stop()
 
     peak(1)  # what is imported and kept
-    few, many = peak(3), peak(20)
+    few, many = peak(3), peak(12)
     assert many < 1.5 * few
 
 
 def test_small_files_need_no_more_open_files_than_macos_lets_a_process_have(tmp_path: Path) -> None:
     lake = LocalStore(str(tmp_path / "lake"))
-    days = [DAY + timedelta(n) for n in range(120)]
+    days = [DAY + timedelta(n) for n in range(60)]
     for day in days:
         land(lake, "orders", day, GOOD)
     call = [

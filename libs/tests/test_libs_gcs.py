@@ -17,7 +17,7 @@ from google.cloud import storage
 
 from libs.errors import ObjectNotFoundError, StoreError
 from libs.storage.gcs import GcsStore
-from libs.storage.store import checksums_of
+from libs.storage.store import Commit, checksums_of
 
 pytestmark = pytest.mark.docker
 
@@ -201,3 +201,57 @@ def test_without_the_right_to_look_at_buckets_an_object_can_still_be_missing(sto
     with pytest.raises(ObjectNotFoundError, match="a does not exist"), store.read("a"):
         pass
     store.delete("a")
+
+
+def test_of_a_commit_that_cannot_be_uploaded_nothing_follows_and_others_are_in_force(
+    store: GcsStore, between: Between
+) -> None:
+    def refuse(request: Request) -> Answer | None:
+        return Answer(403, b"{}") if b"good/1" in request.body + request.path.encode() else None
+
+    between.itself = refuse
+    commits = [Commit({f"raw/{n}": b"1", f"good/{n}": b"2"}, f"m/{n}", b"3", None) for n in range(3)]
+    with closing(store.commit(commits)) as committing:
+        committing.begin()
+        errors = committing.finish()
+    assert [error is None for error in errors] == [True, False, True]
+    assert str(errors[1]) == f"cannot write {store.uri}/good/1: the store answered 403"
+    assert list(store.list("")) == ["good/0", "good/2", "m/0", "m/2", "raw/0", "raw/1", "raw/2"]
+
+
+class Slow(GcsStore):
+    """Takes one object at a time, and that when it is let."""
+
+    at_once = 1
+
+    def __init__(self) -> None:
+        super().__init__(storage.Client("test", AnonymousCredentials()), "lake")
+        self.begun = threading.Event()
+        self.let = threading.Event()
+        self.taken: list[tuple[str, str | None]] = []
+
+    def write_if(self, key: str, data: bytes, version: str | None) -> None:
+        self.begun.set()
+        assert self.let.wait(60)
+        if data == b"die":
+            raise KeyboardInterrupt
+        self.taken.append((key, version))
+
+
+def test_commits_that_have_not_begun_are_dropped() -> None:
+    slow = Slow()
+    with closing(slow.commit([Commit({}, f"m/{n}", b"3", None) for n in range(5)])) as committing:
+        committing.begin()
+        assert slow.begun.wait(60)
+    slow.let.set()
+    slow._threads.shutdown()
+    assert slow.taken == [("m/0", None)]
+
+
+def test_an_upload_that_was_interrupted_is_not_taken_for_one_that_stands() -> None:
+    slow = Slow()
+    slow.let.set()
+    with closing(slow.commit([Commit({}, "m/0", b"die", None)])) as committing, pytest.raises(KeyboardInterrupt):
+        committing.begin()
+        committing.finish()
+    slow._threads.shutdown()

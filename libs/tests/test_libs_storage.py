@@ -1,15 +1,18 @@
 """The same tests on local folders and on GCS (fake-gcs-server in a container)."""
 
+import builtins
 import errno
+import fcntl
 import hashlib
 import itertools
 import os
 import resource
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -128,6 +131,7 @@ def test_commits_are_in_force_when_they_are_finished(store: Store) -> None:
     put(store, "raw/1", b"before")
     commits = [Commit({f"raw/{n}": bytes([n]) * n, f"good/{n}": b"x"}, f"m/{n}", bytes([n]), None) for n in range(20)]
     with closing(store.commit(commits)) as committing:
+        committing.begin()
         assert list(committing.finish()) == [None] * 20
     expected = {key: data for one in commits for key, data in {**one.objects, one.key: one.data}.items()}
     assert {key: get(store, key) for key in store.list("")} == expected
@@ -139,6 +143,7 @@ def test_each_commit_is_compared_and_set_and_those_that_fail_are_told(store: Sto
     version = (store.read_versioned("m/2") or (b"", ""))[1]
     commits = [Commit({f"raw/{n}": b"new"}, f"m/{n}", b"new", v) for n, v in ((1, None), (2, version), (3, None))]
     with closing(store.commit(commits)) as committing:
+        committing.begin()
         errors = committing.finish()
     assert [type(error) for error in errors] == [ConflictError, type(None), type(None)]
     assert {key: get(store, key) for key in store.list("m/")} == {"m/1": b"1", "m/2": b"new", "m/3": b"new"}
@@ -149,7 +154,9 @@ def files_below(folder: Path) -> list[Path]:
 
 
 def test_commits_that_are_not_finished_leave_nothing(tmp_path: Path) -> None:
-    with closing(LocalStore(str(tmp_path)).commit([Commit({"a": b"1"}, "b", b"2", None)] * 2)):
+    with closing(LocalStore(str(tmp_path)).commit([Commit({"a": b"1"}, "b", b"2", None)] * 2)) as committing:
+        assert not files_below(tmp_path)
+        committing.begin()
         assert len(files_below(tmp_path)) == 4
     assert not files_below(tmp_path)
 
@@ -157,22 +164,37 @@ def test_commits_that_are_not_finished_leave_nothing(tmp_path: Path) -> None:
 COMMITS = [Commit({f"raw/{n}": b"1", f"good/{n}": b"2"}, f"m/{n}", b"3", None) for n in range(3)]
 
 
-@pytest.mark.parametrize(("call", "failing"), [("posix_fadvise", 4), ("fsync", 4), ("rename", 4)])
+def failing(monkeypatch: pytest.MonkeyPatch, owner: object, call: str, at: int, error: BaseException) -> None:
+    """Let a call raise an error at one of its times, counted from 0, or each time if that is -1."""
+    work, calls = getattr(owner, call), itertools.count()
+
+    def fail(*args: Any) -> Any:
+        if next(calls) == at or at < 0:
+            raise error
+        return work(*args)
+
+    monkeypatch.setattr(owner, call, fail)
+
+
+def committed(store: LocalStore) -> Sequence[Exception | None]:
+    for key in ("raw", "good", "m", ".tmp"):
+        Path(store.uri, key).mkdir(exist_ok=True)
+    with closing(store.commit(COMMITS)) as committing:
+        committing.begin()
+        return committing.finish()
+
+
+STEPS = [(builtins, "open"), (os, "fsync"), (os, "rename")]
+
+
+@pytest.mark.parametrize(("owner", "call"), STEPS, ids=["open", "fsync", "rename"])
 def test_of_a_commit_with_an_error_nothing_more_is_written_and_others_are_in_force(
-    call: str, failing: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    owner: object, call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    work, calls = getattr(os, call), itertools.count()
-
-    def fail(*args: object) -> None:
-        if next(calls) == failing:  # the second of the second commit's three
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
-        work(*args)
-
     store = LocalStore(str(tmp_path))
-    for key in [key for one in COMMITS for key in (*one.objects, one.key)]:
-        (tmp_path / key).parent.mkdir(exist_ok=True)
-    monkeypatch.setattr(os, call, fail)
-    errors = store.commit(COMMITS).finish()
+    second = 4  # the second object of the second commit, each of which has two and what follows
+    failing(monkeypatch, owner, call, second, OSError(errno.EIO, os.strerror(errno.EIO)))
+    errors = committed(store)
     assert [str(error or "") for error in errors] == ["", f"cannot write {tmp_path}/good/1: Input/output error", ""]
     expected = {key for n, one in enumerate(COMMITS) if n != 1 for key in (*one.objects, one.key)}
     found = {path.relative_to(tmp_path).as_posix() for path in files_below(tmp_path)}
@@ -183,38 +205,53 @@ def test_of_a_commit_with_an_error_nothing_more_is_written_and_others_are_in_for
 def test_an_error_is_told_even_if_what_is_left_cannot_be_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object) -> None:
-        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
-
-    store = LocalStore(str(tmp_path))
     for call in ("fsync", "unlink"):
-        monkeypatch.setattr(os, call, fail)
-    errors = store.commit(COMMITS).finish()
-    assert [str(error) for error in errors] == [
+        failing(monkeypatch, os, call, -1, OSError(errno.EROFS, os.strerror(errno.EROFS)))
+    assert [str(error) for error in committed(LocalStore(str(tmp_path)))] == [
         f"cannot write {tmp_path}/raw/{n}: Read-only file system" for n in range(3)
     ]
 
 
-@pytest.mark.parametrize("call", ["posix_fadvise", "fsync", "rename"])
+def test_a_system_that_takes_no_advice_is_only_slower(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing(monkeypatch, os, "posix_fadvise", -1, OSError(errno.ENOSYS, os.strerror(errno.ENOSYS)))
+    assert committed(LocalStore(str(tmp_path))) == [None] * 3
+
+
+def test_a_folder_that_cannot_be_locked_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing(monkeypatch, fcntl, "flock", 0, OSError(errno.ENOLCK, os.strerror(errno.ENOLCK)))
+    assert [str(error or "") for error in committed(LocalStore(str(tmp_path)))] == [
+        f"cannot lock {tmp_path}/m/0: No locks available", "", "",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("owner", "call"), STEPS, ids=["open", "fsync", "rename"])
 @pytest.mark.parametrize("at", range(9))
 def test_an_interruption_leaves_no_temporary_file(
-    call: str, at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    owner: object, call: str, at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    work, calls = getattr(os, call), itertools.count()
-
-    def interrupted(*args: object) -> None:
-        if next(calls) == at:
-            raise KeyboardInterrupt
-        work(*args)
-
     store = LocalStore(str(tmp_path))
-    for key in ("raw", "good", "m"):
-        (tmp_path / key).mkdir()
-    monkeypatch.setattr(os, call, interrupted)
-    with pytest.raises(KeyboardInterrupt), closing(store.commit(COMMITS)) as committing:
-        committing.finish()
+    failing(monkeypatch, owner, call, at, KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        committed(store)
     assert not files_below(tmp_path / ".tmp")
     assert len(files_below(tmp_path)) == (at if call == "rename" else 0)
+
+
+def test_a_temporary_file_is_removed_if_its_making_is_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = open
+
+    def interrupted(path: str, mode: str) -> None:
+        work(path, mode).close()
+        raise KeyboardInterrupt
+
+    store = LocalStore(str(tmp_path))
+    for write in (lambda: committed(store), lambda: put(store, "a", b"1")):
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(builtins, "open", interrupted)
+            write()
+        assert not files_below(tmp_path)
 
 
 def test_an_interrupted_conditional_write_leaves_no_temporary_file(
@@ -391,8 +428,10 @@ def test_what_killed_writers_left_is_swept_after_a_day(tmp_path: Path) -> None:
         (leftovers / name).write_text("half")
         changed = (leftovers / name).stat().st_mtime - age
         os.utime(leftovers / name, (changed, changed))
+    (leftovers / "not ours").mkdir()
+    os.utime(leftovers / "not ours", (0, 0))
     put(LocalStore(str(tmp_path)), "a", b"x")
-    assert [path.name for path in leftovers.iterdir()] == ["young"]
+    assert sorted(path.name for path in leftovers.iterdir()) == ["not ours", "young"]
     assert list(LocalStore(str(tmp_path)).list("")) == ["a"]
 
 

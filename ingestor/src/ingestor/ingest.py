@@ -1,6 +1,6 @@
 """Ingestion of one partition: landing in; raw, validated_raw, quarantine_raw and, last of all, the manifest out."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -40,7 +40,7 @@ def ingest(source: Store, dest: Store, entity: str, day: date, engine: Engine) -
             raise begun.refused(error) from error
     manifest = begun.manifest(judgement, checksums)
     _commit(dest, manifest, begun.version)
-    return begun.done(manifest)
+    return begun.done(manifest, _samples(dest, manifest))
 
 
 class Landing(Protocol):
@@ -57,7 +57,7 @@ def begin(source: Landing, dest: Store, contract: type[Contract], day: date) -> 
     """Begin the ingestion of a partition; return its outcome where there is nothing to do. Raises StageError."""
     previous, version, warning = _previous(dest, contract.entity, day)
     if previous is not None and _still_holds(previous, source, dest, contract):
-        return _outcome("unchanged", previous, source, dest, warning)
+        return _outcome("unchanged", previous, _samples(dest, previous), source, dest, warning)
     return Begun(source, dest, contract, day, previous, version, warning)
 
 
@@ -96,9 +96,9 @@ class Begun:
         )
         return _revised(manifest, self.previous)
 
-    def done(self, manifest: Manifest) -> Outcome:
-        """Tell of an ingestion whose manifest is in force."""
-        return _outcome("done", manifest, self.source, self.dest, self.warning)
+    def done(self, manifest: Manifest, quarantined: Sequence[Mapping[str, Any]]) -> Outcome:
+        """Tell of an ingestion whose manifest is in force, with samples of what was quarantined."""
+        return _outcome("done", manifest, quarantined, self.source, self.dest, self.warning)
 
 
 def _previous(dest: Store, entity: str, day: date) -> tuple[Manifest | None, str | None, str | None]:
@@ -193,23 +193,30 @@ class _Tee:
 
 
 def _commit(dest: Store, manifest: Manifest, version: str | None) -> None:
-    """Put the manifest in force; another run that did the same work in the meantime is no conflict."""
+    """Put the manifest in force."""
     key = layout.manifest(manifest.entity, manifest.partition_date)
     data = manifest.to_bytes()
     try:
         dest.write_if(key, data, version)
-    except ConflictError:
-        if not is_in_force(dest, key, data):
-            raise
+    except ConflictError as error:
+        raise_unless_in_force(error, dest, key, data)
 
 
-def is_in_force(dest: Store, key: str, data: bytes) -> bool:
-    """Tell whether a manifest is the one that stands at its key."""
-    found = dest.read_versioned(key)
-    return found is not None and found[0] == data
+def raise_unless_in_force(error: Exception, dest: Store, key: str, data: bytes) -> None:
+    """Raise the error with which a manifest was refused, unless another run has put the same one in force."""
+    found = dest.read_versioned(key) if isinstance(error, ConflictError) else None
+    if found is None or found[0] != data:
+        raise error
 
 
-def _outcome(status: Status, manifest: Manifest, source: Landing, dest: Store, warning: str | None) -> Outcome:
+def _outcome(
+    status: Status,
+    manifest: Manifest,
+    quarantined: Sequence[Mapping[str, Any]],
+    source: Landing,
+    dest: Store,
+    warning: str | None,
+) -> Outcome:
     entity, day, rows = manifest.entity, manifest.partition_date, manifest.rows
     details: dict[str, Any] = {
         "urls": {
@@ -223,7 +230,7 @@ def _outcome(status: Status, manifest: Manifest, source: Landing, dest: Store, w
         "revision": manifest.revision,
         "drift": manifest.drift.model_dump(mode="json"),
         "errors": manifest.errors,
-        "samples": _samples(dest, manifest),
+        "samples": list(quarantined),
     }
     if warnings := [one for one in (warning, _drifted(manifest.drift)) if one]:
         details["warning"] = "; ".join(warnings)

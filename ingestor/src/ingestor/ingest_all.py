@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from ingestor.ingest import ingest
-from ingestor.ingest_small import Committing, Small, batches, judge, read_small
+from ingestor.ingest_small import Ingesting, Small, batches, judge, read_small
 from ingestor.validate.engine import Engine, JudgeTogether
 from libs.stage.command import Partition, attempt
 from libs.stage.report import Outcome
@@ -59,12 +59,13 @@ class _Window:
 
     def _small(self, small: Mapping[Partition, Small]) -> Iterator[tuple[Partition, Outcome]]:
         """Judge a batch while that before is on its way into the store."""
-        before = Committing(self.dest, {}, {})
+        before = Ingesting(self.dest, {}, {})
         try:
             for batch in batches(small):
                 found = judge(batch, self.engine, self.judge_together)
-                yield from before.finish()
-                before = Committing(self.dest, batch, found)
-            yield from before.finish()
+                yield from before.finish().items()
+                before = Ingesting(self.dest, batch, found)
+                before.begin()
+            yield from before.finish().items()
         finally:
             before.close()

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from io import BytesIO
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from ingestor.ingest import LAYERS, Begun, arrived, begin, is_in_force
+from ingestor.ingest import LAYERS, SAMPLES, Begun, arrived, begin, raise_unless_in_force
+from ingestor.partition import samples
 from ingestor.validate.engine import Engine, Judged, JudgeTogether, RefusedError, judge_alone
 from libs import layout
 from libs.entities import ENTITIES, contract_of
-from libs.errors import ConflictError
 from libs.manifest import Manifest
 from libs.stage.command import Partition, attempt
 from libs.stage.report import Outcome
@@ -37,11 +37,12 @@ class Small:
 
 @dataclass(frozen=True)
 class _Ready:
-    """A partition that is to be committed, with the manifest that will be in force."""
+    """A partition that is to be committed: the manifest that will be in force, samples of what was quarantined."""
 
     begun: Begun
     manifest: Manifest
     commit: Commit
+    quarantined: list[dict[str, Any]]
 
 
 _Found = Judged | RefusedError | Outcome
@@ -118,21 +119,25 @@ def judge(
         }
 
 
-class Committing:
-    """Small partitions of which the objects and manifests are on their way into a store, while others are judged."""
+class Ingesting:
+    """Small partitions on their way into a store, while others are judged."""
 
     def __init__(self, dest: Store, batch: Mapping[Partition, Small], found: Mapping[Partition, _Found]) -> None:
         self._dest = dest
         self._ready = {part: attempt(*part, partial(_ready, batch[part].begun, one)) for part, one in found.items()}
         self._committing = dest.commit([one.commit for one in self._ready.values() if isinstance(one, _Ready)])
 
-    def finish(self) -> Iterator[tuple[Partition, Outcome]]:
-        """Wait until they are committed."""
+    def begin(self) -> None:
+        """Give them to the store."""
+        self._committing.begin()
+
+    def finish(self) -> dict[Partition, Outcome]:
+        """Wait until they are committed; return what became of each."""
         errors = iter(self._committing.finish())
-        for part, one in self._ready.items():
-            if isinstance(one, _Ready):
-                one = attempt(*part, partial(_done, self._dest, one, next(errors)))
-            yield part, one
+        return {
+            part: attempt(*part, partial(_done, self._dest, one, next(errors))) if isinstance(one, _Ready) else one
+            for part, one in self._ready.items()
+        }
 
     def close(self) -> None:
         """Drop what is not committed yet, where the store still can."""
@@ -151,12 +156,10 @@ def _ready(begun: Begun, found: _Found) -> _Ready | Outcome:
     manifest = begun.manifest(found.judgement, checksums)
     objects = {key(entity, day): made[layer] for layer, key in LAYERS.items()}
     commit = Commit(objects, layout.manifest(entity, day), manifest.to_bytes(), begun.version)
-    return _Ready(begun, manifest, commit)
+    return _Ready(begun, manifest, commit, list(samples(BytesIO(found.quarantine), SAMPLES)))
 
 
 def _done(dest: Store, ready: _Ready, error: Exception | None) -> Outcome:
-    """Tell of a manifest that is in force; another run may have put the same one there."""
-    key, data = ready.commit.key, ready.commit.data
-    if error is not None and not (isinstance(error, ConflictError) and is_in_force(dest, key, data)):
-        raise error
-    return ready.begun.done(ready.manifest)
+    if error is not None:
+        raise_unless_in_force(error, dest, ready.commit.key, ready.commit.data)
+    return ready.begun.done(ready.manifest, ready.quarantined)

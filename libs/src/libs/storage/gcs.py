@@ -3,10 +3,10 @@
 import base64
 import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, BinaryIO, Self, cast
 
 import google_crc32c
@@ -149,8 +149,8 @@ class GcsStore:
             blob.upload_from_string(data, checksum="crc32c", if_generation_match=int(version or 0))
 
     def commit(self, commits: Sequence[Commit]) -> "_Committing":
-        """Upload several commits at once, of each one object behind the other."""
-        return _Committing([self._threads.submit(self._commit, one) for one in commits])
+        """Let beginning upload several commits at once, of each one object behind the other."""
+        return _Committing([partial(self._threads.submit, self._commit, one) for one in commits])
 
     def _commit(self, commit: Commit) -> None:
         for key, data in commit.objects.items():
@@ -189,8 +189,13 @@ class GcsStore:
 class _Committing:
     """Uploads that other threads do."""
 
-    def __init__(self, uploads: Sequence[Future[None]]) -> None:
-        self._uploads = uploads
+    def __init__(self, submits: Sequence[Callable[[], Future[None]]]) -> None:
+        self._submits = submits
+        self._uploads: list[Future[None]] = []
+
+    def begin(self) -> None:
+        for submit in self._submits:
+            self._uploads.append(submit())
 
     def finish(self) -> Sequence[Exception | None]:
         return [_error_of(upload) for upload in self._uploads]

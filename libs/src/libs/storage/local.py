@@ -127,16 +127,17 @@ class LocalStore:
     @contextmanager
     def write(self, key: str) -> Iterator[_FileWriter]:
         """Write a temporary file, sync it and rename it into its place when the block has ended."""
-        with self._told("write", key):
-            temporary = self._temporary_file()
+        temporary = self._temporary()
         try:
+            with self._told("write", key):
+                temporary.make()
             with ExitStack() as threads:
-                writer = _FileWriter(temporary, self._told("write", key), threads)
+                writer = _FileWriter(temporary.file, self._told("write", key), threads)
                 yield writer
                 writer.finish()
-            self._publish(key, temporary.name)
+            self._publish(key, temporary.path)
         except BaseException:
-            _discard({key: temporary})
+            temporary.remove()
             raise
 
     def read_versioned(self, key: str) -> tuple[bytes, str] | None:
@@ -152,12 +153,13 @@ class LocalStore:
     def write_if(self, key: str, data: bytes, version: str | None) -> None:
         """Compare and set under a lock on the file's folder, which the system releases however the process ends."""
         with closing(self.commit([Commit({}, key, data, version)])) as committing:
+            committing.begin()
             (error,) = committing.finish()
         if error is not None:
             raise error
 
     def commit(self, commits: Sequence[Commit]) -> "_Committing":
-        """Write temporary files; finishing syncs all, then renames each commit's, the last compared and set."""
+        """Let beginning write temporary files; finishing syncs all, then renames each commit's, the last if it may."""
         return _Committing(self, commits)
 
     def list(self, prefix: str) -> Iterator[str]:
@@ -189,7 +191,8 @@ class LocalStore:
         with self._told("write", key):
             folder = _in_folder(self._path(key), lambda path: os.open(os.path.dirname(path), os.O_RDONLY))
         try:
-            fcntl.flock(folder, fcntl.LOCK_EX)
+            with self._told("lock", key):
+                fcntl.flock(folder, fcntl.LOCK_EX)
             found = self.read_versioned(key)
             if (found[1] if found else None) != version:
                 raise ConflictError(f"{self.url(key)} was changed by somebody else in the meantime: run again")
@@ -202,17 +205,34 @@ class LocalStore:
             raise ValueError(f"not a key of an object: {key!r}")
         return f"{self._root}/{key}"
 
-    def _temporary_file(self) -> IO[bytes]:
+    def _temporary(self) -> "_Temporary":
         folder = f"{self._root}/{_TEMPORARY}"
         if not self._swept:
             self._swept = True
             _sweep(Path(folder))
-        # With the mode that the umask gives; that of the module tempfile is private.
-        path = f"{folder}/{self._id}-{next(self._count)}"
-        return _in_folder(path, lambda path: open(path, "xb"))
+        return _Temporary(f"{folder}/{self._id}-{next(self._count)}")
 
     def _told(self, verb: str, key: str) -> _Told:
         return _Told(self, verb, key)
+
+
+class _Temporary:
+    """A temporary file, known before it is made: so it can be removed however its making ends."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.file: IO[bytes]
+
+    def make(self) -> None:
+        # With the mode that the umask gives; that of the module tempfile is private.
+        self.file = _in_folder(self.path, lambda path: open(path, "xb"))  # noqa: SIM115
+
+    def remove(self) -> None:
+        """Remove it; what goes wrong with that is not what is to be told."""
+        with suppress(OSError, AttributeError):
+            self.file.close()
+        with suppress(OSError):
+            os.unlink(self.path)
 
 
 class _Committing:
@@ -225,13 +245,11 @@ class _Committing:
     def __init__(self, store: LocalStore, commits: Sequence[Commit]) -> None:
         self._store = store
         self._commits = commits
-        self._files: list[dict[str, IO[bytes]]] = [{} for _ in commits]
+        self._files: list[dict[str, _Temporary]] = [{} for _ in commits]
         self._errors: list[Exception | None] = [None] * len(commits)
-        try:
-            self._each(self._begin)
-        except BaseException:
-            self.close()
-            raise
+
+    def begin(self) -> None:
+        self._each(self._write)
 
     def finish(self) -> Sequence[Exception | None]:
         self._each(self._sync)
@@ -240,37 +258,44 @@ class _Committing:
 
     def close(self) -> None:
         for files in self._files:
-            _discard(files)
+            _remove(files)
 
-    def _each(self, step: Callable[[Commit, dict[str, IO[bytes]]], None]) -> None:
+    def _each(self, step: Callable[[Commit, dict[str, _Temporary]], None]) -> None:
         for index, commit in enumerate(self._commits):
             if self._errors[index] is None:
                 try:
                     step(commit, self._files[index])
                 except Exception as error:
                     self._errors[index] = error
-                    _discard(self._files[index])
+                    _remove(self._files[index])
 
-    def _begin(self, commit: Commit, files: dict[str, IO[bytes]]) -> None:
+    def _write(self, commit: Commit, files: dict[str, _Temporary]) -> None:
         for key, data in (*commit.objects.items(), (commit.key, commit.data)):
             with self._store._told("write", key):
-                files[key] = file = self._store._temporary_file()
-                file.write(data)
-                file.flush()
-                _let_begin(file)
+                files[key] = temporary = self._store._temporary()
+                temporary.make()
+                temporary.file.write(data)
+                temporary.file.flush()
+                _let_begin(temporary.file)
 
-    def _sync(self, _: Commit, files: dict[str, IO[bytes]]) -> None:
-        for key, file in files.items():
+    def _sync(self, _: Commit, files: dict[str, _Temporary]) -> None:
+        for key, temporary in files.items():
             with self._store._told("write", key):
-                os.fsync(file.fileno())
-                file.close()
+                os.fsync(temporary.file.fileno())
+                temporary.file.close()
 
-    def _publish(self, commit: Commit, files: dict[str, IO[bytes]]) -> None:
+    def _publish(self, commit: Commit, files: dict[str, _Temporary]) -> None:
         for key in commit.objects:
-            self._store._publish(key, files[key].name)
+            self._store._publish(key, files[key].path)
             del files[key]
-        self._store._publish_if(commit.key, files[commit.key].name, commit.version)
+        self._store._publish_if(commit.key, files[commit.key].path, commit.version)
         files.clear()
+
+
+def _remove(files: dict[str, _Temporary]) -> None:
+    for temporary in files.values():
+        temporary.remove()
+    files.clear()
 
 
 def _in_folder(path: str, work: Callable[[str], T]) -> T:
@@ -289,17 +314,8 @@ def _let_begin(file: IO[bytes]) -> None:
     Linux does so where told that the pages are not needed; elsewhere it is only slower.
     """
     if hasattr(os, "posix_fadvise"):
-        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-
-
-def _discard(files: dict[str, IO[bytes]]) -> None:
-    """Remove temporary files; what goes wrong with that is not what is to be told."""
-    for file in files.values():
         with suppress(OSError):
-            file.close()
-        with suppress(OSError):
-            os.unlink(file.name)
-    files.clear()
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def _sweep(folder: Path) -> None:
@@ -308,7 +324,7 @@ def _sweep(folder: Path) -> None:
         try:
             if leftover.stat().st_mtime < time.time() - _STALE_SECONDS:
                 leftover.unlink()
-        except FileNotFoundError:  # swept by another process
+        except OSError:  # swept by another process, or no file of ours
             continue
 
 

@@ -75,7 +75,10 @@ class Commit:
 
 
 class Committing(Protocol):
-    """Commits that have begun and go on by themselves."""
+    """Commits on their way into a store, each whole and by itself, in less time together than one by one."""
+
+    def begin(self) -> None:
+        """Give all of them to the store, and do not wait."""
 
     def finish(self) -> Sequence[Exception | None]:
         """Wait for all; return of each, in their order, the error for which it is not in force, else None."""
@@ -120,10 +123,7 @@ class Store(Protocol):
         """Write a small object if its version is still this one (None: if there is none). Raises ConflictError."""
 
     def commit(self, commits: Sequence[Commit]) -> Committing:
-        """Begin some commits, each whole and by itself, in less time together than one by one.
-
-        No more than some dozen: each of their objects may be an open file until all are finished.
-        """
+        """Return a few dozen commits that have not begun; each of their objects may be an open file until the end."""
 
     def list(self, prefix: str) -> Iterator[str]:
         """Iterate over the keys below a prefix, in order."""
