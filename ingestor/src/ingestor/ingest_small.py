@@ -17,7 +17,7 @@ from libs.entities import ENTITIES, contract_of
 from libs.manifest import Manifest
 from libs.stage.command import Partition, attempt
 from libs.stage.report import Outcome
-from libs.storage.store import Commit, Store, checksums_of_bytes
+from libs.storage.store import Commit, Store, checksums_of
 
 SMALL = 1 << 16
 """Bytes that a landing file has at most to be judged together with others."""
@@ -152,7 +152,7 @@ def _ready(begun: Begun, found: _Found) -> _Ready | Outcome:
         raise begun.refused(found) from found
     entity, day = begun.contract.entity, begun.day
     made = {"raw": found.data, "validated_raw": found.validated, "quarantine_raw": found.quarantine}
-    checksums = {layer: checksums_of_bytes(data) for layer, data in made.items()}
+    checksums = {layer: checksums_of(BytesIO(data)) for layer, data in made.items()}
     manifest = begun.manifest(found.judgement, checksums)
     objects = {key(entity, day): made[layer] for layer, key in LAYERS.items()}
     commit = Commit(objects, layout.manifest(entity, day), manifest.to_bytes(), begun.version)

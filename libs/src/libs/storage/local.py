@@ -127,7 +127,8 @@ class LocalStore:
     @contextmanager
     def write(self, key: str) -> Iterator[_FileWriter]:
         """Write a temporary file, sync it and rename it into its place when the block has ended."""
-        temporary = self._temporary()
+        with self._told("write", key):
+            temporary = self._temporary()
         try:
             with self._told("write", key):
                 temporary.make()

@@ -172,13 +172,6 @@ def put(store: Store, key: str, pieces: Iterable[bytes]) -> tuple[Checksums, boo
     return writer.checksums, True
 
 
-def checksums_of_bytes(data: bytes) -> Checksums:
-    """Return the checksums of bytes."""
-    checksums = Checksums()
-    checksums.update(data)
-    return checksums
-
-
 def checksums_of(stream: BinaryIO) -> Checksums:
     """Read a stream to its end and return its checksums."""
     checksums = Checksums()
