@@ -2,7 +2,7 @@
 
 All run in turn, each in a process of its own, on landing files of the generator's shop. What each side does stands in
 README.md. Reported are medians over the runs; CPU seconds and peak memory come from the resource usage of each process.
-Slow sides run once, in the first run, and get the first rows of great files; it is told how many.
+The slowest run once, in the first run. Some get only the first rows of a file; it is told how many.
 """
 
 import argparse
@@ -102,7 +102,7 @@ class Bench:
         return self._folder / f"{rows}-{fault_rate:g}"
 
     def _given(self, side: str, case: Case, lake: Path, file: Path) -> tuple[Path, Path, int]:
-        """Return the lake and in it the file that a side reads, and its rows."""
+        """Return what a side reads, the lake or the file, and its rows."""
         first_rows = _FIRST_ROWS_OF_LARGE if case.kind == "large" else _FIRST_ROWS
         if side in first_rows and self._peer_rows < case.rows:
             first = self._folder / "head" / layout.landing("orders", DAY)
@@ -154,15 +154,17 @@ def main() -> None:
     """Measure and print Markdown."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--rows", type=float, action="append", metavar="MILLIONS", help="may be repeated: of all but the smallest "
-        "the reference and pandera get the first rows, too (default 2 and 20)",
+        "--rows", type=float, action="append", metavar="MILLIONS", help="may be repeated: dlt gets first rows of all, "
+        "the reference and pandera of all but the smallest (default 2 and 20)",
     )  # fmt: skip
     parser.add_argument("--runs", type=int, default=3, help="runs of all but reference and dlt (default 3)")
     parser.add_argument("--fault-rate", type=float, action="append", help="may be repeated (default 0, 0.01 and 0.1)")
     parser.add_argument(
         "--case", action="append", choices=["rates", "large", *_SHAPES], help="may be repeated (default: all)"
     )
-    parser.add_argument("--peer-rows", type=int, default=500_000, help="dlt gets the first so many (default 500,000)")
+    parser.add_argument(
+        "--peer-rows", type=int, default=500_000, help="rows for sides that get the first (default 500,000)"
+    )
     parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw rows a second of the fault rates")
     parser.add_argument("--folder", type=Path, help="where landing files stay (default: a temporary folder)")
     args = parser.parse_args()

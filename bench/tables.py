@@ -97,7 +97,7 @@ def targets(
         differing = sum(sum(found.differences or ()) for found in compared)
         alike = sum(found.alike or False for found in compared)
         met = "met" if not differing and alike == len(compared) else "missed"
-        measured = f"{differing} verdicts differ, objects the same for {alike} of {len(compared)} files"
+        measured = f"{differing} verdicts differ, objects the same for {alike} of {len(compared)} files both read whole"
         lines.append(f"| no difference from the reference | {measured} | | {met} |")
     return "\n".join([*lines, ""])
 
