@@ -69,16 +69,16 @@ class Bench:
 
     def measure(self, case: Case) -> tuple[dict[str, Result], str]:
         """Run all sides in turn; return what they used, and in words what the file is."""
-        landed_in = self._files(case)
+        lake = self._landed(case)
         results: dict[str, Result] = {}
         for run in range(self._runs):
             for side in _SIDES:
                 if run and side in _ONCE:
                     continue
-                given, file, rows = self._given(side, case, *landed_in)
+                given, rows = self._given(side, case, lake)
                 to = self._emptied(side)
                 os.sync()  # what was written before is no side's load
-                usage = self._run(side, given, file, to)
+                usage = self._run(side, given, to)
                 if not run:
                     results[side] = self._compared(side, rows, to, results.get("reference"))
                 results[side].usages.append(usage)
@@ -86,32 +86,33 @@ class Bench:
                     shutil.rmtree(to)
         self._emptied("reference")
         found = json.loads(results["columnar"].usages[0].printed)["outcomes"][0]
-        size = f"{landed_in[1].stat().st_size / 1e6:,.0f} MB"
+        size = f"{_file(lake).stat().st_size / 1e6:,.0f} MB"
         return results, f"{size}, {found['rows']:,} records, {found['quarantined']:,} quarantined"
 
-    def _files(self, case: Case) -> tuple[Path, Path]:
-        """Return a case's lake and its landing file."""
+    def _landed(self, case: Case) -> Path:
+        """Return the lake in which a case's landing file is."""
         lake = self._lake(case.rows, case.fault_rate)
         file = apart(landed, lake, case.rows, case.fault_rate)
         if case.kind in _SHAPES:
             lake = lake.with_name(f"{lake.name}-{case.kind}")
-            file = apart(reshaped, lake, file, _SHAPES[case.kind])
-        return lake, file
+            apart(reshaped, lake, file, _SHAPES[case.kind])
+        return lake
 
     def _lake(self, rows: int, fault_rate: float) -> Path:
         return self._folder / f"{rows}-{fault_rate:g}"
 
-    def _given(self, side: str, case: Case, lake: Path, file: Path) -> tuple[Path, Path, int]:
-        """Return what a side reads, the lake or the file, and its rows."""
+    def _given(self, side: str, case: Case, lake: Path) -> tuple[Path, int]:
+        """Return the lake whose landing file a side reads, and its rows."""
         first_rows = _FIRST_ROWS_OF_LARGE if case.kind == "large" else _FIRST_ROWS
         if side in first_rows and self._peer_rows < case.rows:
-            first = self._folder / "head" / layout.landing("orders", DAY)
-            first.parent.mkdir(parents=True, exist_ok=True)
-            head(file, first, self._peer_rows)
-            return self._folder / "head", first, self._peer_rows
+            first = self._folder / "head"
+            _file(first).parent.mkdir(parents=True, exist_ok=True)
+            head(_file(lake), _file(first), self._peer_rows)
+            return first, self._peer_rows
         if side in _CLEAN_ONLY and case.fault_rate:
-            file = apart(landed, self._lake(case.rows, 0), case.rows, 0)
-        return lake, file, case.rows
+            lake = self._lake(case.rows, 0)
+            apart(landed, lake, case.rows, 0)
+        return lake, case.rows
 
     def _emptied(self, side: str) -> Path:
         to = self._folder / "out" / side
@@ -119,11 +120,12 @@ class Bench:
         to.mkdir(parents=True)
         return to
 
-    def _run(self, side: str, lake: Path, file: Path, to: Path) -> Usage:
+    def _run(self, side: str, lake: Path, to: Path) -> Usage:
         if side in ("columnar", "reference"):
             stores = ["--source", str(lake), "--dest", str(to)]
             options = ["--engine", side, "--entity", "orders", "--date", str(DAY)]
             return stage("ingestor", "ingest", *options, *stores)
+        file = _file(lake)
         if side == "cp":
             return measured(["cp", str(file), str(to)], {})
         peers = Path(__file__).with_name("peers.py")
@@ -142,6 +144,10 @@ class Bench:
         reference = self._folder / "out" / "reference"
         alike = same(to, reference) if side == "columnar" else None
         return Result(rows, [], apart(differences, reference, rows, accepted[side]), alike)
+
+
+def _file(lake: Path) -> Path:
+    return lake / layout.landing("orders", DAY)
 
 
 def same(one: Path, other: Path) -> bool:
